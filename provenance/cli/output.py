@@ -1,0 +1,116 @@
+"""Printing: tables for people, JSON, CSV and Parquet for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Width of tables where standard output is no terminal.
+_PLAIN_WIDTH = 160
+
+
+def say(message: str) -> None:
+    """Print a message for people on standard error."""
+    print(message, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on standard output; what JSON lacks (dates, ids) as text."""
+    print(json.dumps(value, indent=2, default=plain, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """Print a table on standard output; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    data = [list(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    for i, name in enumerate(columns):
+        numeric = any(isinstance(row[i], int | float | Decimal) and not isinstance(row[i], bool) for row in data)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in data:
+        table.add_row(*(Text(cell(value)) for value in row))
+    terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if terminal else _PLAIN_WIDTH, highlight=False).print(table)
+
+
+def plain(value: Any) -> Any:
+    """Return a value that JSON lacks as one that it has: sums as whole numbers, dates and ids as text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def cell(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "–"
+    value = plain(value) if isinstance(value, Decimal) else value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    if isinstance(value, list | dict):
+        return json.dumps(value, default=plain, ensure_ascii=False)
+    return str(value)
+
+
+def percent(share: float | None) -> str:
+    """Return a share 0..1 in percent with two decimals."""
+    return "–" if share is None else f"{share:.2%}"
+
+
+def write_result(table: pa.Table, *, kind: str, out: Path | None) -> None:
+    """Write rows as table, csv, json or parquet to a file or to standard output."""
+    if kind == "parquet":
+        _write_parquet(table, out)
+        return
+    if out is not None:
+        with out.open("w", encoding="utf-8", newline="") as file:
+            _write_text(table, kind, file)
+        return
+    if kind == "table":
+        print_table(table.column_names, _rows(table))
+    else:
+        _write_text(table, kind, sys.stdout)
+
+
+def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _write_text(table: pa.Table, kind: str, file: Any) -> None:
+    if kind == "json":
+        json.dump(table.to_pylist(), file, indent=2, default=plain, ensure_ascii=False)
+        file.write("\n")
+        return
+    writer = csv.writer(file, lineterminator="\n", delimiter="," if kind == "csv" else "\t")
+    writer.writerow(table.column_names)
+    for row in _rows(table):
+        writer.writerow(json.dumps(v, default=plain) if isinstance(v, list | dict) else v for v in row)
+
+
+def _write_parquet(table: pa.Table, out: Path | None) -> None:
+    import pyarrow.parquet as pq
+
+    if out is not None:
+        pq.write_table(table, out)
+        return
+    if sys.stdout.isatty():
+        import typer
+
+        raise typer.BadParameter("Parquet is no text for a terminal: give --out FILE or redirect the output.")
+    pq.write_table(table, sys.stdout.buffer)

@@ -1,0 +1,1 @@
+"""Near-duplicates: tokens, signatures, bands, edges, clusters, representatives."""

@@ -1,0 +1,238 @@
+"""Errors of the database: one tree, one clear sentence each.
+
+Every error takes facts, keeps them as attributes and builds its message from them. The command line turns any
+`ProvenanceError` into one line on standard error and exit status 1; everything else is a bug and shows a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class ProvenanceError(Exception):
+    """Root of all errors that this project raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are rebuilt from `args`, which hold the message here, not the facts: rebuild from the attributes.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[ProvenanceError], args: tuple[Any, ...], facts: dict[str, Any]) -> ProvenanceError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` most resembles, or None when none comes close."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = nearest(word, known)
+    return f" Did you mean {close!r}?" if close else ""
+
+
+class StoreNotFound(ProvenanceError, FileNotFoundError):
+    """There is no store at the given path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"There is no store at {path}. Make one with: provenance --store {path} init")
+
+
+class StoreExists(ProvenanceError, FileExistsError):
+    """A store was to be made where a file is already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} exists already, nothing was changed. Choose another --store or remove the file first."
+        )
+
+
+class NotAStore(ProvenanceError, ValueError):
+    """The file is no DuckDB database, or a database without our tables."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path} is not a provenance store: {reason}. Name the right file with --store.")
+
+
+class StoreRevisionMismatch(ProvenanceError, RuntimeError):
+    """The store's schema revision differs from the one that this version of the program works with."""
+
+    def __init__(self, path: Path, found: str, expected: str, *, newer: bool) -> None:
+        self.path = path
+        self.found = found
+        self.expected = expected
+        self.newer = newer
+        remedy = (
+            "It was written by a newer version: upgrade corpus-provenance to open it."
+            if newer
+            else f"Upgrade the store with: provenance --store {path} migrate"
+        )
+        super().__init__(f"{path} has schema revision {found}, this program works with {expected}. {remedy}")
+
+
+class StoreBusy(ProvenanceError, TimeoutError):
+    """Another process holds the store's file."""
+
+    def __init__(self, path: Path, holder: str, waited_s: float) -> None:
+        self.path = path
+        self.holder = holder
+        self.waited_s = waited_s
+        super().__init__(
+            f"{path} is held by {holder}; gave up after {waited_s:.0f} s. "
+            "Try again when it has ended, or wait longer with --wait SECONDS."
+        )
+
+
+class StoreReadOnly(ProvenanceError, PermissionError):
+    """Something was to be written through a store that was opened for reading."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} was opened for reading. Open it with Store.open(path, writable=True) to write.")
+
+
+class StoreWriteFailed(ProvenanceError, OSError):
+    """The database could not write (full disk, file size limit, lost device); the transaction was rolled back."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(
+            f"Writing {path} failed and was rolled back: {cause}. "
+            "Everything committed before is safe; mend the cause and run the same command again."
+        )
+
+
+class QueryRefused(ProvenanceError, ValueError):
+    """The SQL is not one reading query."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"Refused: {reason}. Expected one query: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW or EXPLAIN."
+        )
+
+
+class QueryFailed(ProvenanceError, ValueError):
+    """The query is well formed in kind but the database reports an error."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+        super().__init__(f"The query failed: {cause}")
+
+
+class UnknownSource(ProvenanceError, LookupError):
+    """The named source is not in the store and nothing says how to make it."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(
+            f"There is no source {name!r}.{_did_you_mean(name, self.known)} "
+            f"Give --origin to make it on the fly, or run: provenance source add {name} --origin ORIGIN"
+        )
+
+
+class SourceExists(ProvenanceError, ValueError):
+    """A source of that name exists with other properties."""
+
+    def __init__(self, name: str, field: str, stored: object, given: object) -> None:
+        self.name = name
+        self.field = field
+        self.stored = stored
+        self.given = given
+        super().__init__(
+            f"Source {name!r} exists with {field} {stored!r}, not {given!r}. "
+            "A source keeps what it was declared with: choose another name."
+        )
+
+
+class UnknownOrigin(ProvenanceError, ValueError):
+    """A word that is none of the four origins."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        known = ("human", "synthetic", "mixed", "unknown")
+        super().__init__(f"{word!r} is no origin.{_did_you_mean(word, known)} Expected one of: {', '.join(known)}.")
+
+
+class ContradictoryClaim(ProvenanceError, ValueError):
+    """Origin, generation and model do not fit each other."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"{reason}. Human text has generation 0 and no model, a model's output 1 or more, "
+            "text of unknown origin no generation."
+        )
+
+
+class FieldMissing(ProvenanceError, LookupError):
+    """A file lacks the column that holds the text."""
+
+    def __init__(self, file: str, field: str, fields: Iterable[str]) -> None:
+        self.file = file
+        self.field = field
+        self.fields = tuple(fields)
+        super().__init__(
+            f"{file} has no field {field!r}. It has: {', '.join(self.fields)}. Name the right one with --text-field."
+        )
+
+
+class UnreadableFile(ProvenanceError, OSError):
+    """An input file is missing, of an unknown format, damaged, or vanished while it was read."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file = file
+        self.reason = reason
+        super().__init__(
+            f"{file}: {reason}. What was read before is stored; mend the file and run the same command again."
+        )
+
+
+class UnknownFormat(ProvenanceError, ValueError):
+    """No reader takes this file."""
+
+    def __init__(self, file: str, formats: Iterable[str]) -> None:
+        self.file = file
+        self.formats = tuple(formats)
+        super().__init__(f"{file}: no reader knows this kind of file. Readable are: {', '.join(self.formats)}.")
+
+
+class UnknownName(ProvenanceError, LookupError):
+    """A named thing (training set, model, tokenizer, cluster, ...) is not in the store."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str] = (), *, hint: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"There is no {kind} {name!r}.{_did_you_mean(name, self.known)}{' ' + hint if hint else ''}")
+
+
+class NameTaken(ProvenanceError, ValueError):
+    """A named thing exists already with another content."""
+
+    def __init__(self, kind: str, name: str, difference: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.difference = difference
+        super().__init__(f"The {kind} {name!r} exists already and {difference}. It is immutable: choose another name.")
+
+
+class InvalidParameters(ProvenanceError, ValueError):
+    """Deduplication parameters that cannot work together."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"Deduplication parameters: {reason}.")

@@ -1,0 +1,1 @@
+"""Claims about origin, and how they become the one origin that is shown."""

@@ -1,0 +1,1 @@
+"""From files to documents: readers, validation, batches, and what was refused."""

@@ -1,0 +1,1 @@
+"""Models and parents: what was made from what."""

@@ -1,0 +1,1 @@
+"""The store: one DuckDB file, its schema, its views, and the ways in."""

@@ -1,0 +1,171 @@
+"""Integrity by query: what keys and constraints would promise, counted, and stored results computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from provenance.dedup.clusters import components
+from provenance.dedup.representative import REPRESENTATIVE_ORDER
+from provenance.evidence.resolve import RESOLVED
+from provenance.store import schema
+from provenance.store.store import Store, fetch
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check and what it found.
+
+    Attributes
+    ----------
+    check : what ought to hold
+    n_violations : how often it does not
+    examples : up to three of the rows concerned
+    """
+
+    check: str
+    n_violations: int
+    examples: tuple[str, ...]
+
+
+def _duplicates(table: str, *columns: str) -> tuple[str, str]:
+    key = ", ".join(columns)
+    query = f"SELECT {columns[0]}::VARCHAR FROM {table} GROUP BY {key} HAVING count(*) > 1"
+    return f"{table}: every {' and '.join(columns)} occurs once", query
+
+
+def _dangling(table: str, column: str, target: str, target_column: str) -> tuple[str, str]:
+    query = f"""
+        SELECT DISTINCT {column}::VARCHAR FROM {table}
+        WHERE {column} IS NOT NULL AND {column} NOT IN (SELECT {target_column} FROM {target})
+    """
+    return f"{table}: every {column} is in {target}", query
+
+
+_CHECKS: tuple[tuple[str, str], ...] = (
+    _duplicates("document", "document_id"),
+    _duplicates("content", "content_id"),
+    _duplicates("content", "content_no"),
+    _duplicates("signature", "content_id"),
+    _duplicates("band", "key", "content_no"),
+    _duplicates("near_duplicate", "content_a", "content_b", "rule"),
+    _duplicates("cluster", "content_id"),
+    _duplicates("evidence", "evidence_id"),
+    _duplicates("quarantine", "quarantine_id"),
+    _duplicates("token_count", "content_id", "tokenizer"),
+    _duplicates("training_set_item", "position", "training_set"),
+    _duplicates("metric", "metric", "run_id"),
+    _dangling("document", "content_id", "content", "content_id"),
+    _dangling("document", "source", "source", "name"),
+    _dangling("document", "ingest_id", "ingest", "ingest_id"),
+    _dangling("document", "model", "model", "name"),
+    _dangling("content", "content_id", "document", "content_id"),
+    _dangling("signature", "content_id", "content", "content_id"),
+    _dangling("band", "content_no", "signature", "content_no"),
+    _dangling("near_duplicate", "content_a", "signature", "content_id"),
+    _dangling("near_duplicate", "content_b", "signature", "content_id"),
+    _dangling("cluster", "content_id", "content", "content_id"),
+    _dangling("parent", "document_id", "document", "document_id"),
+    _dangling("parent", "parent_id", "document", "document_id"),
+    _dangling("quarantine", "ingest_id", "ingest", "ingest_id"),
+    _dangling("model", "training_set", "training_set", "name"),
+    _dangling("token_count", "content_id", "content", "content_id"),
+    _dangling("token_count", "tokenizer", "tokenizer", "name"),
+    _dangling("training_set_item", "training_set", "training_set", "name"),
+    _dangling("training_set_item", "document_id", "document", "document_id"),
+    _dangling("training_run", "training_set", "training_set", "name"),
+    _dangling("training_run", "model", "model", "name"),
+    _dangling("metric", "run_id", "training_run", "run_id"),
+    (
+        "content: every id is the SHA-256 of its text",
+        "SELECT content_id::VARCHAR FROM content WHERE replace(content_id::VARCHAR, '-', '') <> sha256(text)[:32]",
+    ),
+    (
+        "content: every size is that of its text",
+        "SELECT content_id::VARCHAR FROM content WHERE n_bytes <> strlen(text)",
+    ),
+    (
+        "content: every number is the one of its signature, and every text with words has one",
+        """SELECT content_id::VARCHAR FROM content c LEFT JOIN signature s USING (content_id)
+           WHERE (c.n_words > 0) <> (s.content_id IS NOT NULL) OR s.content_no <> c.content_no""",
+    ),
+    (
+        "document: sizes are those of the content",
+        """SELECT document_id::VARCHAR FROM document d JOIN content c USING (content_id)
+           WHERE d.n_bytes <> c.n_bytes OR d.n_words <> c.n_words""",
+    ),
+    (
+        "document: origin, generation, model and evidence are what the claims say",
+        f"""SELECT d.document_id::VARCHAR FROM document d LEFT JOIN ({RESOLVED}) r USING (document_id)
+           WHERE (d.origin, d.evidence_rank) IS DISTINCT FROM (r.origin, r.evidence_rank)
+              OR d.generation IS DISTINCT FROM r.generation OR d.model IS DISTINCT FROM r.model""",
+    ),
+    (
+        "document: generation fits the origin",
+        """SELECT document_id::VARCHAR FROM document
+           WHERE (origin = 'human' AND generation IS DISTINCT FROM 0) OR (origin = 'unknown' AND generation IS NOT NULL)
+              OR (origin IN ('synthetic', 'mixed') AND generation = 0)""",
+    ),
+    (
+        "document: the cluster is that of the content",
+        """SELECT document_id::VARCHAR FROM document d LEFT JOIN cluster c USING (content_id)
+           WHERE d.cluster_id <> coalesce(c.cluster_id, d.content_id)""",
+    ),
+    (
+        "document: every cluster has one representative, the one that the rule gives",
+        f"""SELECT document_id::VARCHAR FROM document
+           QUALIFY is_representative
+                   <> (row_number() OVER (PARTITION BY cluster_id ORDER BY {REPRESENTATIVE_ORDER}) = 1)""",
+    ),
+    (
+        "near_duplicate: content_a is the smaller id",
+        "SELECT content_a::VARCHAR FROM near_duplicate WHERE content_a >= content_b",
+    ),
+    (
+        "ingest: read = inserted + present + quarantined",
+        "SELECT ingest_id::VARCHAR FROM ingest WHERE n_read <> n_inserted + n_present + n_quarantined",
+    ),
+    (
+        "ingest: a finished run inserted as many documents as are there",
+        """SELECT i.ingest_id::VARCHAR FROM ingest i
+           LEFT JOIN (SELECT ingest_id, count(*) AS n FROM document GROUP BY ALL) d USING (ingest_id)
+           WHERE i.state = 'finished' AND i.n_inserted <> coalesce(d.n, 0)""",
+    ),
+    (
+        "training_set: counts are those of its items",
+        """SELECT t.name FROM training_set t
+           LEFT JOIN (SELECT training_set, count(*) AS n, sum(n_words) AS w, sum(n_bytes) AS b, max(position) AS last
+                      FROM training_set_item GROUP BY ALL) i ON i.training_set = t.name
+           WHERE t.n_documents <> coalesce(i.n, 0) OR t.n_words <> coalesce(i.w, 0) OR t.n_bytes <> coalesce(i.b, 0)
+              OR coalesce(i.last, -1) <> t.n_documents - 1""",
+    ),
+)
+
+
+def check_store(store: Store) -> Iterator[Finding]:
+    """Run every check on one snapshot and yield what each found."""
+    with store.read() as connection:
+        for meaning, query in _CHECKS:
+            rows = fetch(connection, query)
+            examples = tuple(str(one) for one in rows.column(0).slice(0, 3).to_pylist())
+            yield Finding(meaning, rows.num_rows, examples)
+        yield _check_clusters(connection)
+
+
+def _check_clusters(connection: Connection) -> Finding:
+    """Compare the stored clusters with the connected components of the stored edges."""
+    edges = fetch(connection, schema.near_duplicate.select())
+    pairs = [
+        (a.encode(), b.encode())
+        for a, b in zip(edges["content_a"].to_pylist(), edges["content_b"].to_pylist(), strict=True)
+    ]
+    expected = components({node for pair in pairs for node in pair}, pairs)
+    rows = fetch(connection, schema.cluster.select())
+    stored = {
+        content.encode(): cluster.encode()
+        for content, cluster in zip(rows["content_id"].to_pylist(), rows["cluster_id"].to_pylist(), strict=True)
+    }
+    wrong = [node.decode() for node in {**stored, **expected} if stored.get(node) != expected.get(node)]
+    return Finding("cluster: clusters are the connected components of near_duplicate", len(wrong), tuple(wrong[:3]))

@@ -1,0 +1,157 @@
+"""Opening the DuckDB file: locked configuration, waiting for whoever holds it, and naming the holder.
+
+DuckDB lets one process hold a file that is being written and refuses even readers meanwhile. So a process that meets
+a held file leaves a note beside it (`STORE.waiting/PID`) and tries again; a long writer looks for such notes at the
+border of its batches and lets go for a moment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from provenance.errors import NotAStore, StoreBusy, StoreNotFound
+
+#: How often a held file is tried again, in seconds.
+_POLL_S = 0.05
+_HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
+
+#: The database reaches nothing but its own file, and no statement can change that.
+_LOCKED: dict[str, str | bool] = {
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "allow_community_extensions": False,
+    "lock_configuration": True,
+}
+
+
+def memory_limit() -> str:
+    """Return DuckDB's memory limit: `$PROVENANCE_MEMORY`, else 1 GB, which keeps an ingest below 2 GB."""
+    return os.environ.get("PROVENANCE_MEMORY", "1GB")
+
+
+def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = False) -> Engine:
+    """Open the file and return an engine on it; the file is held until the engine is disposed of.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no file and `create` is false.
+    NotAStore
+        If the file is no DuckDB database.
+    StoreBusy
+        If another process held the file for longer than `wait_s` seconds.
+    """
+    if not create and not path.exists():
+        raise StoreNotFound(path)
+    if path.is_dir():
+        raise NotAStore(path, "it is a directory")
+    config: dict[str, str | bool | int] = {**_LOCKED, "memory_limit": memory_limit(), "preserve_insertion_order": True}
+    if create:
+        config["storage_compatibility_version"] = "v1.5.0"  # without it zstd is silently not used
+    engine = create_engine(
+        URL.create("duckdb", database=str(path)),
+        connect_args={"read_only": not writable, "config": config},
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=8,
+    )
+    deadline = time.monotonic() + wait_s
+    with _note_while_waiting(path) as note:
+        while True:
+            try:
+                engine.connect().close()
+                return engine
+            except DBAPIError as error:
+                engine.dispose()
+                holder = _holder(str(error.orig))
+                if holder is None:
+                    raise NotAStore(path, _first_line(str(error.orig))) from error
+                if time.monotonic() >= deadline:
+                    raise StoreBusy(path, holder, wait_s) from error
+                note()
+                time.sleep(_POLL_S)
+
+
+def someone_waits(path: Path) -> bool:
+    """Return whether a living process other than this one waits for the file."""
+    folder = _waiting_folder(path)
+    if not folder.is_dir():
+        return False
+    waiting = (int(note.name) for note in folder.iterdir() if note.name.isdigit())
+    return any(pid != os.getpid() and _is_alive(pid) for pid in waiting)
+
+
+def wait_until_served(path: Path, *, at_most_s: float = 2.0) -> None:
+    """Return when nobody waits for the file any more, or after `at_most_s` seconds."""
+    deadline = time.monotonic() + at_most_s
+    while someone_waits(path) and time.monotonic() < deadline:
+        time.sleep(_POLL_S / 2)
+
+
+def _waiting_folder(path: Path) -> Path:
+    return path.with_name(path.name + ".waiting")
+
+
+@contextmanager
+def _note_while_waiting(path: Path) -> Iterator[Callable[[], None]]:
+    folder = _waiting_folder(path)
+    mine = folder / str(os.getpid())
+
+    def note() -> None:
+        if not mine.exists():
+            folder.mkdir(exist_ok=True)
+            mine.touch()
+
+    try:
+        yield note
+    finally:
+        if folder.is_dir():
+            mine.unlink(missing_ok=True)
+            try:
+                folder.rmdir()
+            except OSError:  # others still wait
+                return
+
+
+def _holder(message: str) -> str | None:
+    """Return who holds the file according to DuckDB's message, or None where the message is about something else."""
+    found = _HOLDER.search(message)
+    if found:
+        return f"process {found['pid']} ({_command_line(int(found['pid'])) or found['program']})"
+    if "different configuration" in message:
+        return f"this process ({os.getpid()}), which has opened it in another mode"
+    return "another process" if "Could not set lock" in message else None
+
+
+def _command_line(pid: int) -> str | None:
+    command = ["ps", "-o", "args=", "-p", str(pid)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a number)
+    line = answer.stdout.strip()
+    return (line if len(line) <= 120 else line[:117] + "...") or None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _first_line(message: str) -> str:
+    return message.strip().splitlines()[0] if message.strip() else "the database gave no reason"

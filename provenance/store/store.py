@@ -1,0 +1,294 @@
+"""The store: one DuckDB file that holds everything, opened for reading or for writing."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+import pyarrow as pa
+from sqlalchemy import Connection, Engine, Executable, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from provenance import __version__
+from provenance.dedup.parameters import DedupParameters
+from provenance.errors import StoreExists, StoreReadOnly, StoreWriteFailed
+from provenance.store import migrate, schema, views
+from provenance.store.connection import open_engine, someone_waits, wait_until_served
+
+if TYPE_CHECKING:
+    from provenance.store.query import QueryResult
+
+
+#: How long a writer that let go of the file waits to get it back.
+REOPEN_WAIT_S = 3600.0
+
+
+def utc_now() -> datetime:
+    """Return the present time in UTC without a zone, as the store keeps all times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Store:
+    """A provenance store.
+
+    Open one with `Store.open` or make one with `Store.create`; both are context managers. A store opened for reading
+    shares the file with other readers; one opened for writing holds it alone.
+
+    Examples
+    --------
+    >>> with Store.open("corpus.duckdb") as store:  # doctest: +SKIP
+    ...     store.sql("SELECT origin, count(*) FROM documents GROUP BY ALL").pandas()
+    """
+
+    #: The view `documents` as a selectable: `select(store.documents).where(store.documents.c.origin == "human")`.
+    documents = views.documents
+
+    def __init__(self, path: Path, engine: Engine, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self._engine = engine
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], *, dedup: DedupParameters | None = None) -> Self:
+        """Make a new store at `path` and return it open for writing.
+
+        Raises
+        ------
+        StoreExists
+            If there is a file at `path`.
+        """
+        target = Path(path)
+        if target.exists():
+            raise StoreExists(target)
+        # The file gets its name only when its schema is complete, so that a kill leaves no half store behind.
+        draft = target.with_name(f".{target.name}.{os.getpid()}.new")
+        try:
+            engine = open_engine(draft, writable=True, wait_s=0, create=True)
+            try:
+                with engine.connect() as connection:
+                    migrate.upgrade(connection)
+                    connection.commit()
+                    _write_settings(connection, dedup or DedupParameters())
+                    connection.commit()
+            finally:
+                engine.dispose()
+            draft.rename(target)
+        finally:
+            for leftover in (draft, draft.with_name(draft.name + ".wal")):
+                leftover.unlink(missing_ok=True)
+        return cls.open(target, writable=True)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, writable: bool = False, wait_s: float = 10.0) -> Self:
+        """Open the store at `path`, waiting up to `wait_s` seconds for another process that holds it.
+
+        Raises
+        ------
+        StoreNotFound, NotAStore, StoreBusy
+            If the file is not there, no store, or held for too long.
+        StoreRevisionMismatch
+            If the store has another schema revision than this program works with.
+        """
+        target = Path(path)
+        engine = open_engine(target, writable=writable, wait_s=wait_s)
+        try:
+            with engine.connect() as connection:
+                migrate.require_head(connection, target)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(target, engine, writable=writable)
+
+    @classmethod
+    def migrate(cls, path: str | os.PathLike[str], *, wait_s: float = 10.0) -> tuple[str, str]:
+        """Bring the store at `path` to the revision of this program; return the revisions before and after.
+
+        Raises
+        ------
+        StoreRevisionMismatch
+            If the store is newer than this program.
+        """
+        target = Path(path)
+        engine = open_engine(target, writable=True, wait_s=wait_s)
+        try:
+            with engine.connect() as connection:
+                before = migrate.store_revision(connection, target)
+                if before > migrate.head_revision():
+                    migrate.require_head(connection, target)
+                connection.rollback()
+                migrate.upgrade(connection)
+                connection.commit()
+                return before, migrate.store_revision(connection, target)
+        finally:
+            engine.dispose()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection for reading; what it reads is one snapshot."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Yield a connection for writing: committed when the block ends, rolled back when it raises.
+
+        Raises
+        ------
+        StoreReadOnly
+            If the store was opened for reading.
+        StoreWriteFailed
+            If the database cannot write, for instance on a full disk.
+        """
+        if not self.writable:
+            raise StoreReadOnly(self.path)
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+            raise StoreWriteFailed(self.path, str(error).splitlines()[0]) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
+                raise StoreWriteFailed(self.path, str(error.orig).splitlines()[0]) from error
+            raise
+
+    def fetch(self, statement: Executable | str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the result of a trusted statement as an Arrow table.
+
+        Parameters
+        ----------
+        statement
+            A SQLAlchemy selectable, or SQL with `:named` parameters.
+        """
+        with self.read() as connection:
+            return fetch(connection, statement, parameters)
+
+    def append(self, connection: Connection, table: str, rows: pa.Table) -> int:
+        """Insert Arrow rows into a table of the schema by column name and return how many there were."""
+        known = schema.metadata.tables[table]
+        unknown = set(rows.column_names) - set(known.columns.keys())
+        if unknown:
+            raise ValueError(f"table {table} has no columns {sorted(unknown)}")
+        if rows.num_rows:
+            with registered(connection, appended=rows) as raw:
+                raw.execute(f'INSERT INTO "{known.name}" BY NAME SELECT * FROM appended')
+        return int(rows.num_rows)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let go of the file inside the block, so that other processes can use it, and open it again after."""
+        self._engine.dispose()
+        try:
+            yield
+        finally:
+            self._engine = open_engine(self.path, writable=self.writable, wait_s=REOPEN_WAIT_S)
+
+    def yield_to_waiting(self) -> bool:
+        """Let go of the file for a moment if another process waits for it; return whether one did.
+
+        Long writers call this between two transactions.
+        """
+        if not someone_waits(self.path):
+            return False
+        with self.suspended():
+            wait_until_served(self.path)
+        return True
+
+    def sql(self, query: str) -> QueryResult:
+        """Run one reading query, isolated from everything outside the store.
+
+        Raises
+        ------
+        QueryRefused
+            If it is anything but one reading query.
+        QueryFailed
+            If the database reports an error.
+        """
+        from provenance.store.query import run_query
+
+        with self._engine.connect() as connection:
+            return run_query(connection.connection.driver_connection, query)
+
+    def setting(self, name: str) -> Any:
+        """Return a setting of the store, such as `store_id` or `dedup`."""
+        with self.read() as connection:
+            value = connection.execute(select(schema.setting.c.value).where(schema.setting.c.name == name)).scalar_one()
+        return json.loads(value) if isinstance(value, str) else value
+
+    @property
+    def dedup(self) -> DedupParameters:
+        """The parameters of the near-duplicate search."""
+        return DedupParameters(**self.setting("dedup"))
+
+
+def fetch(connection: Connection, statement: Executable | str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """Return the result of a trusted statement as an Arrow table, inside the connection's transaction."""
+    as_arrow = {"duckdb_arrow": True}
+    result: Any
+    if isinstance(statement, str) and parameters is None:  # as it stands: a colon in it is no parameter
+        result = connection.exec_driver_sql(statement, execution_options=as_arrow)
+    else:
+        executable = text(statement) if isinstance(statement, str) else statement
+        result = connection.execute(executable, parameters or {}, execution_options=as_arrow)
+    table: pa.Table = result.arrow
+    return table
+
+
+@contextmanager
+def registered(connection: Connection, **tables: pa.Table) -> Iterator[Any]:
+    """Make Arrow tables known by name inside the block and yield DuckDB's connection, in the same transaction.
+
+    For reading them once, in the order in which they are. To join them use `staged`.
+    """
+    connection.execute(text("SELECT 1"))  # SQLAlchemy opens its transaction with the first statement
+    raw: Any = connection.connection.driver_connection
+    for name, rows in tables.items():
+        raw.register(name, rows)
+    try:
+        yield raw
+    finally:
+        for name in tables:
+            raw.unregister(name)
+
+
+@contextmanager
+def staged(connection: Connection, **tables: pa.Table) -> Iterator[Any]:
+    """Like `registered`, but copied into temporary tables: DuckDB cannot push a join's filter on UUIDs into Arrow."""
+    with registered(connection, **{f"arrow_{name}": rows for name, rows in tables.items()}) as raw:
+        for name in tables:
+            raw.execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "arrow_{name}"')
+    yield raw
+    # Not in a `finally`: after an error the transaction is rolled back, and the tables with it.
+    for name in tables:
+        raw.execute(f'DROP TABLE temp."{name}"')
+
+
+def _write_settings(connection: Connection, dedup: DedupParameters) -> None:
+    settings = {
+        "store_id": str(uuid.uuid4()),
+        "created_at": utc_now().isoformat(timespec="seconds"),
+        "created_by": __version__,
+        "dedup": asdict(dedup),
+    }
+    rows = [{"name": name, "value": value} for name, value in settings.items()]
+    connection.execute(insert(schema.setting), rows)

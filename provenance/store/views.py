@@ -1,0 +1,57 @@
+"""The views as SQLAlchemy selectables, for composing queries; their definitions stand in the migrations.
+
+Views are the promise to people who write SQL, so their columns are listed here and a test compares the list with
+the database.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Double, String, Table, column
+from sqlalchemy import table as lightweight_table
+from sqlalchemy.sql.expression import TableClause
+
+from provenance.store import schema
+
+#: view -> the columns it has
+VIEW_COLUMNS: dict[str, tuple[str, ...]] = {}
+
+
+def _view(name: str, base: Table, *columns: str) -> TableClause:
+    VIEW_COLUMNS[name] = columns
+    known = {**_EXTRA, **{c.name: c.type for c in base.columns}}
+    return lightweight_table(name, *(column(c, known[c]) for c in columns))
+
+
+_EXTRA = {
+    "evidence_grade": String(),
+    "text": schema.content.c.text.type,
+    "n_documents": schema.training_set.c.n_documents.type,
+    "n_representatives": schema.training_set.c.n_documents.type,
+    "is_representative": Boolean(),
+    "human_share": Double(),
+}
+
+documents = _view(
+    "documents", schema.document,
+    "document_id", "content_id", "source", "external_id", "uri", "origin", "generation", "model", "licence",
+    "licence_class", "author", "title", "authored_at", "collected_at", "n_bytes", "n_words", "cluster_id",
+    "is_representative", "evidence_grade", "evidence_rank", "metadata", "text",
+)  # fmt: skip
+
+composition = _view(
+    "composition", schema.document,
+    "source", "origin", "generation", "model", "licence_class", "n_documents", "n_words", "n_bytes",
+    "n_representatives",
+)  # fmt: skip
+
+training_sets = _view(
+    "training_sets", schema.training_set,
+    "name", "digest", "created_at", "budget_unit", "n_documents", "n_words", "n_bytes", "n_tokens", "human_share",
+    "spec",
+)  # fmt: skip
+
+training_set_documents = _view(
+    "training_set_documents", schema.training_set_item,
+    "training_set", "position", "document_id", "repeat", "n_words", "n_bytes", "n_tokens", "origin", "generation",
+    "evidence_rank", "model", "source", "licence_class", "cluster_id", "stratum",
+)  # fmt: skip
