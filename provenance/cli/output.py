@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def say(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output; what JSON lacks (dates, ids) as text."""
-    print(json.dumps(value, indent=2, default=plain, ensure_ascii=False))
+    print(json.dumps(_finite(value), indent=2, default=plain, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -49,14 +50,25 @@ def plain(value: Any) -> Any:
     """Return a value that JSON lacks as one that it has: sums as whole numbers, dates and ids as text."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
     return str(value)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for the numbers that JSON lacks: infinities and what is no number."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def cell(value: Any) -> str:
     """Return a value as people read it."""
     if value is None:
         return "–"
-    value = plain(value) if isinstance(value, Decimal) else value
+    value = plain(value) if isinstance(value, Decimal | bytes) else value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -94,13 +106,32 @@ def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:
 
 def _write_text(table: pa.Table, kind: str, file: Any) -> None:
     if kind == "json":
-        json.dump(table.to_pylist(), file, indent=2, default=plain, ensure_ascii=False)
+        names = _distinct(table.column_names)
+        rows = [_finite(dict(zip(names, row, strict=True))) for row in _rows(table)]
+        json.dump(rows, file, indent=2, default=plain, ensure_ascii=False)
         file.write("\n")
         return
     writer = csv.writer(file, lineterminator="\n", delimiter="," if kind == "csv" else "\t")
     writer.writerow(table.column_names)
     for row in _rows(table):
-        writer.writerow(json.dumps(v, default=plain) if isinstance(v, list | dict) else v for v in row)
+        writer.writerow(_field(value) for value in row)
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(_finite(value), default=plain, ensure_ascii=False)
+    return plain(value) if isinstance(value, bytes) else value
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of columns, with a number behind those that occurred before."""
+    known: list[str] = []
+    for name in names:
+        n = 1
+        while (candidate := name if n == 1 else f"{name}_{n}") in known:
+            n += 1
+        known.append(candidate)
+    return known
 
 
 def _write_parquet(table: pa.Table, out: Path | None) -> None:

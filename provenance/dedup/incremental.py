@@ -88,7 +88,9 @@ def add_contents(connection: Connection, fresh: Contents, parameters: DedupParam
 
 def _memberships(keys: npt.NDArray[np.uint32], numbers: npt.NDArray[np.uint32]) -> pa.Table:
     """Return (key, content_no), each once."""
-    packed = np.unique(keys.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64)[:, None])
+    packed = (keys.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64)[:, None]).reshape(-1)
+    packed.sort()  # and not np.unique, which takes twenty times as long for so many different values
+    packed = packed[np.r_[True, packed[1:] != packed[:-1]]]
     return pa.table({"key": (packed >> np.uint64(32)).astype(np.uint32), "content_no": packed.astype(np.uint32)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,18 +17,37 @@ from provenance.ingest.readers.base import Chunk, ReadOptions, Refused
 from provenance.licences import licence_class
 from provenance.records import ORIGINS, Claim, contradiction
 
-#: Fields of a record with a column of their own; the first name that is present counts. All others are metadata.
-_TEXT_FIELDS = {
-    "uri": ("uri", "url"),
-    "author": ("author",),
-    "title": ("title",),
-    "licence": ("licence", "license"),
-    "model": ("model",),
+#: Fields of a record that have a column of their own; where two name the same column, the first in the record counts.
+_FIELDS = {
+    "uri": "uri",
+    "url": "uri",
+    "author": "author",
+    "title": "title",
+    "licence": "licence",
+    "license": "licence",
+    "model": "model",
+    "authored_at": "authored_at",
+    "date": "authored_at",
+    "collected_at": "collected_at",
+    "origin": "origin",
+    "generation": "generation",
+    "parent": "parent",
 }
-_DATE_FIELDS = {"authored_at": ("authored_at", "date"), "collected_at": ("collected_at",)}
 #: Columns of `document` that a record decides.
-_COLUMNS = (*_TEXT_FIELDS, *_DATE_FIELDS, "external_id", "licence_class", "origin", "generation", "metadata")
-_OTHER_FIELDS = ("origin", "generation", "parent", "metadata")
+_COLUMNS = (
+    "external_id",
+    "uri",
+    "author",
+    "title",
+    "authored_at",
+    "collected_at",
+    "licence",
+    "licence_class",
+    "origin",
+    "generation",
+    "model",
+    "metadata",
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,8 @@ class _Refusal(Exception):
     def __init__(self, reason: str, detail: str | None = None) -> None:
         super().__init__(reason, detail)
         self.reason = reason
-        self.detail = detail
+        # A detail may quote a record that a program made, and so hold what cannot be written as UTF-8.
+        self.detail = detail and detail.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Validator:
@@ -83,8 +104,9 @@ class Validator:
     def __init__(self, defaults: Defaults, options: ReadOptions) -> None:
         self.defaults = defaults
         self.options = options
-        known = (name for names in (*_TEXT_FIELDS.values(), *_DATE_FIELDS.values()) for name in names)
-        self._own_columns = frozenset((options.text_field, options.id_field, *known, *_OTHER_FIELDS))
+        # The text and nested metadata are dealt with apart: they are named here so that they are no metadata.
+        own = {"metadata": "nested", options.id_field: "external_id", options.text_field: "text"}
+        self._columns = {**_FIELDS, **own}
 
     def take(self, chunk: Chunk, documents: Documents) -> list[Refused]:
         """Append the valid records of a chunk to `documents` and return the others."""
@@ -98,27 +120,42 @@ class Validator:
 
     def _take_record(self, record: dict[str, Any], documents: Documents) -> None:
         text = self._text(record)
-        row: dict[str, Any] = {name: _string(record, names) for name, names in _TEXT_FIELDS.items()}
-        for name, names in _DATE_FIELDS.items():
-            row[name] = _date(record, names)
-        row["external_id"] = _external_id(record, self.options.id_field)
-        claim, own = self._claim(record, row["model"])
+        row = self._row(record)
+        claim, own = self._claim(row["origin"], row["generation"], row["model"])
         row["model"], row["origin"], row["generation"] = claim.model, claim.origin, claim.generation
         row["licence"] = row["licence"] or self.defaults.licence
         row["licence_class"] = licence_class(row["licence"])
         row["uri"] = row["uri"] or self.defaults.uri
-        row["metadata"] = self._metadata(record)
         content_id = content_digest(text)
         document_id = document_digest(self.defaults.source, row["external_id"], content_id)
-        parents = _parents(record)
         documents.texts.append(text)
         documents.content_ids.append(content_id)
         documents.document_ids.append(document_id)
         for name, values in documents.columns.items():
             values.append(row[name])
         documents.own_claim.append(own)
-        documents.parents.extend((document_id, parent, relation) for parent, relation in parents)
+        documents.parents.extend((document_id, parent, relation) for parent, relation in row["parent"] or ())
         documents.n_text_bytes += len(text)
+
+    def _row(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the record's fields by column, checked; what has no column goes to `metadata`."""
+        row: dict[str, Any] = dict.fromkeys(_COLUMNS)
+        row["parent"] = None
+        rest: dict[str, Any] = {}
+        for name, value in record.items():
+            column = self._columns.get(name)
+            if column is None:
+                rest[name] = value
+            elif value is not None and value != "" and column in row and row[column] is None:
+                check: Callable[[str, Any], Any] = _CHECKS.get(column) or _string
+                row[column] = check(name, value)
+        nested = record.get("metadata")
+        if isinstance(nested, dict):
+            rest = {**nested, **rest}
+        elif nested is not None:
+            rest["metadata"] = nested
+        row["metadata"] = _packed(rest) if rest else None
+        return row
 
     def _text(self, record: dict[str, Any]) -> bytes:
         name = self.options.text_field
@@ -135,15 +172,10 @@ class Validator:
             raise _Refusal(base.TOO_LARGE, f"{name!r} has {len(encoded):,} bytes")
         return encoded
 
-    def _claim(self, record: dict[str, Any], model: str | None) -> tuple[Claim, bool]:
-        """Return what holds for this record, and whether the record says it itself."""
-        origin, generation = record.get("origin"), record.get("generation")
+    def _claim(self, origin: str | None, generation: int | None, model: str | None) -> tuple[Claim, bool]:
+        """Return what holds for a record that says this much itself, and whether it says anything."""
         if origin is None and generation is None and model is None:
             return self.defaults.claim, False
-        if origin is not None and origin not in ORIGINS:
-            raise _Refusal(base.WRONG_TYPE, f"origin is {origin!r}, expected one of: {', '.join(ORIGINS)}")
-        if generation is not None and (isinstance(generation, bool) or not isinstance(generation, int)):
-            raise _Refusal(base.WRONG_TYPE, f"generation is {generation!r}, expected a whole number")
         default = self.defaults.claim
         if origin is None or origin == default.origin:
             generation = default.generation if generation is None else generation
@@ -152,24 +184,9 @@ class Validator:
         if origin == "human" and generation is None:
             generation = 0
         problem = contradiction(origin, generation, model)
-        if problem or (generation is not None and generation >= 2**32):
-            raise _Refusal(base.CONTRADICTION, problem or f"generation {generation} is too large")
+        if problem:
+            raise _Refusal(base.CONTRADICTION, problem)
         return Claim(origin, generation, model), True
-
-    def _metadata(self, record: dict[str, Any]) -> str | None:
-        rest = {name: value for name, value in record.items() if name not in self._own_columns}
-        nested = record.get("metadata")
-        if isinstance(nested, dict):
-            rest = {**nested, **rest}
-        elif nested is not None:
-            rest["metadata"] = nested
-        if not rest:
-            return None
-        try:
-            packed = orjson.dumps(rest, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-        except orjson.JSONEncodeError as error:
-            raise _Refusal(base.WRONG_TYPE, f"metadata cannot be kept as JSON: {error}") from error
-        return packed.decode("utf-8")
 
 
 def _checked(text: str, name: str) -> bytes:
@@ -181,28 +198,22 @@ def _checked(text: str, name: str) -> bytes:
         raise _Refusal(base.LONE_SURROGATE, f"in {name!r}") from error
 
 
-def _first(record: dict[str, Any], names: tuple[str, ...]) -> tuple[str, Any]:
-    for name in names:
-        value = record.get(name)
-        if value is not None:
-            return name, value
-    return names[0], None
+def _packed(metadata: dict[str, Any]) -> str:
+    try:
+        packed = orjson.dumps(metadata, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise _Refusal(base.WRONG_TYPE, f"metadata cannot be kept as JSON: {error}") from error
+    return packed.decode("utf-8")
 
 
-def _string(record: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    name, value = _first(record, names)
-    if value is None or value == "":
-        return None
+def _string(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _Refusal(base.WRONG_TYPE, f"{name!r} is {type(value).__name__}, expected text")
     _checked(value, name)
     return value
 
 
-def _external_id(record: dict[str, Any], name: str) -> str | None:
-    value = record.get(name)
-    if value is None:
-        return None
+def _external_id(name: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _Refusal(base.WRONG_TYPE, f"{name!r} is {type(value).__name__}, expected text or a whole number")
     identifier = str(value)
@@ -210,10 +221,20 @@ def _external_id(record: dict[str, Any], name: str) -> str | None:
     return identifier
 
 
-def _date(record: dict[str, Any], names: tuple[str, ...]) -> datetime | None:
-    name, value = _first(record, names)
-    if value is None or value == "":
-        return None
+def _origin(name: str, value: Any) -> str:
+    if value not in ORIGINS:
+        raise _Refusal(base.WRONG_TYPE, f"{name!r} is {value!r}, expected one of: {', '.join(ORIGINS)}")
+    return str(value)
+
+
+def _generation(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value >= 2**32:
+        raise _Refusal(base.WRONG_TYPE, f"{name!r} is {value!r}, expected a small whole number")
+    return value
+
+
+def _date(name: str, value: Any) -> datetime:
+    given = value
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 9999:
         value = f"{value:04d}"
     if hasattr(value, "isoformat"):
@@ -223,16 +244,13 @@ def _date(record: dict[str, Any], names: tuple[str, ...]) -> datetime | None:
             raise ValueError
         padded = value + {4: "-01-01", 7: "-01"}.get(len(value), "")  # a year or a month stands for its first day
         moment = datetime.fromisoformat(padded)
-    except ValueError as error:
-        raise _Refusal(base.WRONG_TYPE, f"{name!r} is {value!r}, expected an ISO 8601 date") from error
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError) as error:  # overflow: a zone that leads before the year 1
+        raise _Refusal(base.WRONG_TYPE, f"{name!r} is {given!r}, expected an ISO 8601 date") from error
 
 
-def _parents(record: dict[str, Any]) -> list[tuple[bytes, str]]:
+def _parents(name: str, value: Any) -> list[tuple[bytes, str]]:
     """Return the ids of the documents that a record says it was made from, with the relation."""
-    value = record.get("parent")
-    if value is None:
-        return []
     found = []
     for one in value if isinstance(value, list) else [value]:
         parent = one if isinstance(one, dict) else {"document_id": one}
@@ -240,5 +258,16 @@ def _parents(record: dict[str, Any]) -> list[tuple[bytes, str]]:
         try:
             found.append((UUID(parent["document_id"]).bytes, str(relation)))
         except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise _Refusal(base.WRONG_TYPE, f"'parent' is {one!r}, expected the id of a document") from error
+            raise _Refusal(base.WRONG_TYPE, f"{name!r} is {one!r}, expected the id of a document") from error
     return found
+
+
+#: How the value of a column is checked; all others are text.
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "external_id": _external_id,
+    "authored_at": _date,
+    "collected_at": _date,
+    "origin": _origin,
+    "generation": _generation,
+    "parent": _parents,
+}

@@ -25,17 +25,29 @@ _PRESENT_DOCUMENTS = """
 """
 _PRESENT_CONTENTS = "SELECT i.row FROM incoming i WHERE i.content_id IN (SELECT content_id FROM content)"
 _NEXT_NUMBER = "SELECT coalesce(max(content_no) + 1, 0) FROM content"
-_INSERT_DOCUMENTS = """
-    INSERT INTO document BY NAME
-    SELECT i.*, coalesce(c.cluster_id, i.content_id) AS cluster_id, FALSE AS is_representative,
-           CASE WHEN i.origin = 'unknown' THEN 0 ELSE 1 END AS evidence_rank
-    FROM incoming i LEFT JOIN cluster c USING (content_id)
-"""
 _MOVE_DOCUMENTS = """
     UPDATE document SET cluster_id = m.cluster_id FROM moved m
     WHERE document.content_id = m.content_id AND document.cluster_id <> m.cluster_id
 """
-_CLUSTERS_OF = "SELECT DISTINCT cluster_id FROM document WHERE content_id IN (SELECT content_id FROM looked_at)"
+_PLACE_DOCUMENTS = """
+    CREATE OR REPLACE TEMP TABLE placed AS
+    SELECT i.*, coalesce(c.cluster_id, i.content_id) AS cluster_id,
+           CASE WHEN i.origin = 'unknown' THEN 0 ELSE 1 END AS evidence_rank,
+           count(*) OVER (PARTITION BY coalesce(c.cluster_id, i.content_id)) = 1 AS is_representative
+    FROM incoming i LEFT JOIN cluster c USING (content_id)
+"""
+# Almost every document is alone in its cluster: those are entered as its representative and need no second look.
+_CROWDED = """
+    CREATE OR REPLACE TEMP TABLE affected AS
+    SELECT cluster_id FROM placed WHERE NOT is_representative
+    UNION SELECT cluster_id FROM document WHERE cluster_id IN (SELECT cluster_id FROM placed)
+    UNION SELECT cluster_id FROM moved
+"""
+_INSERT_DOCUMENTS = """
+    INSERT INTO document BY NAME
+    SELECT p.* REPLACE (p.is_representative AND a.cluster_id IS NULL AS is_representative)
+    FROM placed p LEFT JOIN affected a USING (cluster_id)
+"""
 _NEW_QUARANTINE = """
     INSERT INTO quarantine BY NAME
     SELECT r.* FROM refused r WHERE r.quarantine_id NOT IN (SELECT quarantine_id FROM quarantine)
@@ -133,19 +145,15 @@ class BatchWriter:
         if not fresh.num_rows:
             return
         by_ingest = pa.array([self.ingest_id.bytes] * fresh.num_rows, pa.binary(16))
-        with staged(connection, incoming=fresh.append_column("ingest_id", uuid_array(by_ingest))) as raw:
-            raw.execute(_INSERT_DOCUMENTS)
-        moved = pa.table(
-            {"content_id": uuid_array(list(regrouped)), "cluster_id": uuid_array(list(regrouped.values()))}
-        )
-        looked_at = pa.concat_tables([fresh.select(["content_id"]), moved.select(["content_id"])])
-        with staged(connection, moved=moved, looked_at=looked_at) as raw:
+        incoming = fresh.append_column("ingest_id", uuid_array(by_ingest))
+        moved = {"content_id": uuid_array(list(regrouped)), "cluster_id": uuid_array(list(regrouped.values()))}
+        with staged(connection, incoming=incoming, moved=pa.table(moved)) as raw:
             if regrouped:
                 raw.execute(_MOVE_DOCUMENTS)
-            affected = raw.execute(_CLUSTERS_OF).to_arrow_table()
-        affected = pa.table({"cluster_id": uuid_array([UUID(one).bytes for one in affected["cluster_id"].to_pylist()])})
-        with staged(connection, affected=affected) as raw:
-            raw.execute(CHOOSE_REPRESENTATIVES)
+            for statement in (_PLACE_DOCUMENTS, _CROWDED, _INSERT_DOCUMENTS, CHOOSE_REPRESENTATIVES):
+                raw.execute(statement)
+            raw.execute("DROP TABLE temp.placed")
+            raw.execute("DROP TABLE temp.affected")
 
     def _add_claims(self, connection: Connection, batch: Batch, fresh: pa.Table) -> None:
         ensure_models(connection, fresh["model"].unique().to_pylist())

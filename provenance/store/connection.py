@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine
@@ -26,6 +26,10 @@ from provenance.errors import NotAStore, StoreBusy, StoreNotFound
 _POLL_S = 0.05
 _HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
 
+#: Size of the log at which it is merged into the file. A merge packs the last row group (122,880 rows) anew, whose text
+#: is compressed with zstd: with DuckDB's default of 16 MB that happens at every batch and costs more than all the rest.
+_CHECKPOINT = "256MB"
+
 #: The database reaches nothing but its own file, and no statement can change that.
 _LOCKED: dict[str, str | bool] = {
     "enable_external_access": False,
@@ -38,8 +42,8 @@ _LOCKED: dict[str, str | bool] = {
 
 
 def memory_limit() -> str:
-    """Return DuckDB's memory limit: `$PROVENANCE_MEMORY`, else 1 GB, which keeps an ingest below 2 GB."""
-    return os.environ.get("PROVENANCE_MEMORY", "1GB")
+    """Return DuckDB's memory limit: `$PROVENANCE_MEMORY`, else 800 MB, which keeps an ingest below 2 GB in all."""
+    return os.environ.get("PROVENANCE_MEMORY", "800MB")
 
 
 def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = False) -> Engine:
@@ -58,7 +62,11 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
         raise StoreNotFound(path)
     if path.is_dir():
         raise NotAStore(path, "it is a directory")
-    config: dict[str, str | bool | int] = {**_LOCKED, "memory_limit": memory_limit(), "preserve_insertion_order": True}
+    config: dict[str, str | bool | int] = {
+        **_LOCKED,
+        "memory_limit": memory_limit(),
+        "checkpoint_threshold": _CHECKPOINT,
+    }
     if create:
         config["storage_compatibility_version"] = "v1.5.0"  # without it zstd is silently not used
     engine = create_engine(
@@ -78,7 +86,7 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
                 engine.dispose()
                 holder = _holder(str(error.orig))
                 if holder is None:
-                    raise NotAStore(path, _first_line(str(error.orig))) from error
+                    raise NotAStore(path, _why_no_database(path, str(error.orig))) from error
                 if time.monotonic() >= deadline:
                     raise StoreBusy(path, holder, wait_s) from error
                 note()
@@ -87,11 +95,15 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
 
 def someone_waits(path: Path) -> bool:
     """Return whether a living process other than this one waits for the file."""
-    folder = _waiting_folder(path)
-    if not folder.is_dir():
+    try:
+        notes = [note for note in _waiting_folder(path).iterdir() if note.name.isdigit()]
+    except OSError:  # there is none, or it went this very moment
         return False
-    waiting = (int(note.name) for note in folder.iterdir() if note.name.isdigit())
-    return any(pid != os.getpid() and _is_alive(pid) for pid in waiting)
+    for note in notes:
+        if not _is_alive(int(note.name)):
+            with suppress(OSError):  # left behind by a process that was killed
+                note.unlink()
+    return any(int(note.name) != os.getpid() and _is_alive(int(note.name)) for note in notes)
 
 
 def wait_until_served(path: Path, *, at_most_s: float = 2.0) -> None:
@@ -111,19 +123,20 @@ def _note_while_waiting(path: Path) -> Iterator[Callable[[], None]]:
     mine = folder / str(os.getpid())
 
     def note() -> None:
-        if not mine.exists():
-            folder.mkdir(exist_ok=True)
-            mine.touch()
+        # The folder may vanish under our hands when another process stops waiting: then the next try leaves the note.
+        # Without a note (a folder that cannot be written) one waits all the same, only that nobody knows.
+        with suppress(OSError):
+            if not mine.exists():
+                folder.mkdir(exist_ok=True)
+                mine.touch()
 
     try:
         yield note
     finally:
         if folder.is_dir():
-            mine.unlink(missing_ok=True)
-            try:
+            with suppress(OSError):  # others still wait
+                mine.unlink(missing_ok=True)
                 folder.rmdir()
-            except OSError:  # others still wait
-                return
 
 
 def _holder(message: str) -> str | None:
@@ -138,8 +151,11 @@ def _holder(message: str) -> str | None:
 
 def _command_line(pid: int) -> str | None:
     command = ["ps", "-o", "args=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a number)
-    line = answer.stdout.strip()
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (a number)
+    except OSError:  # no `ps` here
+        return None
+    line = " ".join(answer.stdout.split())
     return (line if len(line) <= 120 else line[:117] + "...") or None
 
 
@@ -153,5 +169,13 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _first_line(message: str) -> str:
+def _why_no_database(path: Path, message: str) -> str:
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            return "it is a SQLite database"
+    return first_line(message).removeprefix("IO Error: ").rstrip("!.")
+
+
+def first_line(message: str) -> str:
+    """Return the first line of a message of the database."""
     return message.strip().splitlines()[0] if message.strip() else "the database gave no reason"

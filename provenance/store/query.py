@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,13 @@ _READING = ("SELECT", "WITH", "FROM", "VALUES", "DESCRIBE", "DESC", "SUMMARIZE",
 _COMMENT_OR_SPACE = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*", re.DOTALL)
 _EXPLAIN_PREFIX = re.compile(r"EXPLAIN\b(?:\s+ANALYZE\b)?(?:\s*\([^)]*\))?", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z_]+")
+
+#: Functions that change the running database or run text as SQL; everything else that a query can call only computes.
+_ACTING = frozenset(
+    ("arrow_scan", "arrow_scan_dumb", "checkpoint", "disable_logging", "disable_profile", "disable_profiling",
+     "enable_logging", "enable_profile", "enable_profiling", "force_checkpoint", "json_execute_serialized_sql",
+     "pandas_scan", "python_map_function", "query", "setseed", "truncate_duckdb_logs", "write_log")
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,20 +58,28 @@ def run_query(raw: Any, query: str) -> QueryResult:
     QueryFailed
         If the database reports an error.
     """
-    require_reading(query)
+    require_reading(raw, query)
     raw.execute("BEGIN TRANSACTION READ ONLY")
     try:
         return QueryResult(raw.execute(query).to_arrow_table())
     except duckdb.Error as error:
         raise QueryFailed(_in_short(error)) from error
     finally:
-        raw.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # what went wrong before is the news
+            raw.execute("ROLLBACK")
 
 
-def require_reading(query: str) -> None:
-    """Raise `QueryRefused` unless the text is exactly one statement that only reads."""
+def require_reading(raw: Any, query: str) -> None:
+    """Raise `QueryRefused` unless the text is exactly one statement that only reads.
+
+    Parsed on the store's own connection `raw`: parsing IMPORT DATABASE reads files, which that one cannot.
+    """
     try:
-        statements = duckdb.extract_statements(query)
+        encoded = query.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise QueryRefused("the text is no valid Unicode") from error
+    try:
+        statements = raw.extract_statements(query)
     except duckdb.Error as error:
         raise QueryFailed(_in_short(error)) from error
     if len(statements) != 1:
@@ -75,6 +91,24 @@ def require_reading(query: str) -> None:
     kinds = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
     if word not in _READING or statements[0].type not in kinds:
         raise QueryRefused(f"{word or 'this'} is no reading query")
+    acting = _ACTING & _called_functions(encoded)
+    if acting:
+        raise QueryRefused(f"{min(acting)}() does more than reading")
+
+
+def _called_functions(query: bytes) -> frozenset[str]:
+    """Return the names that stand before an opening bracket, in lower case and without quotes."""
+    starts = [start for start, _ in duckdb.tokenize(query.decode("utf-8"))] + [len(query)]
+    tokens = [query[start:end].decode("utf-8", "replace") for start, end in zip(starts, starts[1:], strict=False)]
+    before = (name for name, following in zip(tokens, tokens[1:], strict=False) if following.startswith("("))
+    return frozenset(_bare(name) for name in before)
+
+
+def _bare(token: str) -> str:
+    if token.startswith('"'):
+        return token[1 : token.find('"', 1)].lower()
+    found = _WORD.match(token)
+    return found[0].lower() if found else ""
 
 
 def _first_word(query: str) -> str:

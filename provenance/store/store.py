@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 
 from provenance import __version__
 from provenance.dedup.parameters import DedupParameters
-from provenance.errors import StoreExists, StoreReadOnly, StoreWriteFailed
+from provenance.errors import NotAStore, StoreDamaged, StoreExists, StoreNotMade, StoreReadOnly, StoreWriteFailed
 from provenance.store import migrate, schema, views
-from provenance.store.connection import open_engine, someone_waits, wait_until_served
+from provenance.store.connection import first_line, open_engine, someone_waits, wait_until_served
 
 if TYPE_CHECKING:
     from provenance.store.query import QueryResult
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 #: How long a writer that let go of the file waits to get it back.
 REOPEN_WAIT_S = 3600.0
+
+# What DuckDB raises when it cannot write; the last one when that shows in the commit.
+_CANNOT_WRITE = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 
 
 def utc_now() -> datetime:
@@ -65,6 +68,8 @@ class Store:
         ------
         StoreExists
             If there is a file at `path`.
+        StoreNotMade
+            If the file cannot be written.
         """
         target = Path(path)
         if target.exists():
@@ -82,6 +87,10 @@ class Store:
             finally:
                 engine.dispose()
             draft.rename(target)
+        except NotAStore as error:
+            raise StoreNotMade(target, error.reason) from error
+        except DBAPIError as error:
+            raise StoreNotMade(target, first_line(str(error.orig))) from error
         finally:
             for leftover in (draft, draft.with_name(draft.name + ".wal")):
                 leftover.unlink(missing_ok=True)
@@ -93,15 +102,15 @@ class Store:
 
         Raises
         ------
-        StoreNotFound, NotAStore, StoreBusy
-            If the file is not there, no store, or held for too long.
+        StoreNotFound, NotAStore, StoreDamaged, StoreBusy
+            If the file is not there, no store, damaged, or held for too long.
         StoreRevisionMismatch
             If the store has another schema revision than this program works with.
         """
         target = Path(path)
         engine = open_engine(target, writable=writable, wait_s=wait_s)
         try:
-            with engine.connect() as connection:
+            with _reading(target), engine.connect() as connection:
                 migrate.require_head(connection, target)
         except BaseException:
             engine.dispose()
@@ -145,8 +154,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection for reading; what it reads is one snapshot."""
-        with self._engine.connect() as connection:
+        """Yield a connection for reading; what it reads is one snapshot.
+
+        Raises
+        ------
+        StoreDamaged
+            If the file cannot be read.
+        """
+        with _reading(self.path), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -165,11 +180,11 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
-            raise StoreWriteFailed(self.path, str(error).splitlines()[0]) from error
+        except _CANNOT_WRITE as error:
+            raise StoreWriteFailed(self.path, first_line(str(error))) from error
         except DBAPIError as error:
-            if isinstance(error.orig, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
-                raise StoreWriteFailed(self.path, str(error.orig).splitlines()[0]) from error
+            if isinstance(error.orig, _CANNOT_WRITE):
+                raise StoreWriteFailed(self.path, first_line(str(error.orig))) from error
             raise
 
     def fetch(self, statement: Executable | str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -239,6 +254,16 @@ class Store:
     def dedup(self) -> DedupParameters:
         """The parameters of the near-duplicate search."""
         return DedupParameters(**self.setting("dedup"))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, duckdb.IOException | duckdb.FatalException):
+            raise StoreDamaged(path, first_line(str(error.orig))) from error
+        raise
 
 
 def fetch(connection: Connection, statement: Executable | str, parameters: Mapping[str, Any] | None = None) -> pa.Table:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 import pyarrow as pa
+import zstandard
 
 from provenance.errors import UnreadableFile
 from provenance.ingest.readers import base
@@ -17,6 +19,8 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _COMPRESSED = {".gz", ".gzip", ".zst", ".zstd"}
 _PLAIN = {".jsonl", ".ndjson", ".json", ".jsonlines"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: How much of a damaged stream is decompressed at a time: what lies in the damaged piece is not read.
+_SALVAGE_BYTES = 1024
 
 
 class JsonLinesReader:
@@ -36,6 +40,8 @@ class JsonLinesReader:
         try:
             with path.open("rb") as file:
                 yield from self._read_open(file, path, options)
+        except UnreadableFile:
+            raise
         except OSError as error:
             reason = error.strerror or str(error).splitlines()[0]
             raise UnreadableFile(str(path), f"reading failed ({reason})") from error
@@ -43,18 +49,56 @@ class JsonLinesReader:
     def _read_open(self, file: IO[bytes], path: Path, options: ReadOptions) -> Iterator[Chunk]:
         head = file.read(4)
         file.seek(0)
-        compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+        compression = _compression(head)
+        if compression is None and len(head) < 4 and path.suffix.lower() in _COMPRESSED:
+            raise UnreadableFile(str(path), f"it has {len(head)} bytes, which is no compressed file")
         stream: Any = pa.CompressedInputStream(pa.PythonFile(file, "r"), compression) if compression else file
         lines = _Lines(str(path), options)
+        n_bytes = 0
         while True:
             try:
                 block = stream.read(options.chunk_bytes)
             except OSError as error:
-                kind = f"the {compression} stream is" if compression else "the file is"
-                raise UnreadableFile(str(path), f"{kind} damaged or cut off after line {lines.n_lines}") from error
+                if compression is None:
+                    raise
+                for block in _salvage(path, compression, n_bytes):  # a failed read gives nothing of what it had
+                    yield lines.feed(block, file.tell())
+                reason = f"the {compression} stream is damaged or cut off after line {lines.n_lines}"
+                raise UnreadableFile(str(path), reason) from error
+            n_bytes += len(block)
             yield lines.feed(block, file.tell())
             if not block:
                 return
+
+
+def _compression(head: bytes) -> str | None:
+    """Return the compression of a file from its first bytes; zstd may begin with a frame that is to be skipped."""
+    if head[1:] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        return "zstd"
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def _salvage(path: Path, compression: str, n_known: int) -> Iterator[bytes]:
+    """Yield what a damaged stream holds before the damage, but for the first `n_known` bytes."""
+    n_bytes = 0
+    with path.open("rb") as file:
+        decompressor = _decompressor(compression)
+        while piece := file.read(_SALVAGE_BYTES):
+            while piece:
+                try:
+                    block = decompressor.decompress(piece)
+                except (zlib.error, zstandard.ZstdError):
+                    return
+                n_bytes += len(block)
+                if n_bytes > n_known and block:
+                    yield block[max(0, len(block) - (n_bytes - n_known)) :]
+                piece = decompressor.unused_data if decompressor.eof else b""
+                if decompressor.eof:
+                    decompressor = _decompressor(compression)
+
+
+def _decompressor(compression: str) -> Any:
+    return zlib.decompressobj(wbits=31) if compression == "gzip" else zstandard.ZstdDecompressor().decompressobj()
 
 
 class _Lines:
@@ -98,12 +142,11 @@ class _Lines:
         return line
 
     def _parse(self, line: bytes, chunk: Chunk, raws: list[bytes]) -> None:
-        if self.n_lines == 1:
-            line = line.removeprefix(_BYTE_ORDER_MARK)
+        content = line.removeprefix(_BYTE_ORDER_MARK) if self.n_lines == 1 else line
         try:
-            record = orjson.loads(line)
+            record = orjson.loads(content)
         except orjson.JSONDecodeError as error:
-            if line.strip():
+            if content.strip():
                 chunk.refused.append(Refused(f"line {self.n_lines}", _why(line, error), str(error), line))
             return
         if not isinstance(record, dict):

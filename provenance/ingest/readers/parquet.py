@@ -34,6 +34,9 @@ class ParquetReader:
                 names = file.schema_arrow.names
                 if options.text_field not in names:
                     raise FieldMissing(str(path), options.text_field, names)
+                twice = sorted({name for name in names if names.count(name) > 1})
+                if twice:
+                    raise UnreadableFile(str(path), f"it has two columns named {twice[0]!r}, expected distinct names")
                 size = path.stat().st_size
                 n_rows = max(1, file.metadata.num_rows)
                 for batch in file.iter_batches(batch_size=_ROWS):
@@ -51,44 +54,66 @@ def _chunk(file: str, batch: pa.RecordBatch, first_row: int, position: int) -> C
     refused: list[Refused] = []
     for i, record in enumerate(_rows(batch)):
         place = f"row {first_row + i + 1}"
-        broken = [name for name, value in record.items() if isinstance(value, _Undecodable)]
+        broken = [name for name, value in record.items() if isinstance(value, _Unreadable)]
         if broken:
-            raw = record[broken[0]].raw
-            refused.append(Refused(place, base.INVALID_UTF8, f"column {broken[0]!r}", raw))
+            refused.append(Refused(place, record[broken[0]].reason, f"column {broken[0]!r}", _raw(record)))
             continue
         places.append(place)
         records.append(record)
     return Chunk(file, places, records, lambda i: _raw(records[i]), refused, batch.nbytes, position)
 
 
-class _Undecodable:
-    """A value of a text column that is no UTF-8."""
+class _Unreadable:
+    """A value that Python cannot take: text that is no UTF-8, a date beyond the year 9999."""
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+    def __init__(self, stored: Any, reason: str) -> None:
+        self.stored = stored
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return repr(self.stored)
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
         return rows
-    except UnicodeDecodeError:  # Parquet readers do not check text: find the culprits value by value
-        columns = {name: _decode(batch.column(name)) for name in batch.schema.names}
+    except (UnicodeDecodeError, OverflowError, ValueError):  # Parquet readers do not check: find the culprits
+        columns = {name: _values(batch.column(name)) for name in batch.schema.names}
         return [{name: values[i] for name, values in columns.items()} for i in range(batch.num_rows)]
 
 
-def _decode(column: pa.Array) -> list[Any]:
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        values: list[Any] = column.to_pylist()
-        return values
-    return [value if value is None else _decoded(value) for value in column.cast(pa.large_binary()).to_pylist()]
+def _values(column: pa.Array) -> list[Any]:
+    values: list[Any] = []
+    for value in column:
+        try:
+            values.append(value.as_py())
+        except UnicodeDecodeError:
+            values.append(_Unreadable(_as_stored(value), base.INVALID_UTF8))
+        except (OverflowError, ValueError):
+            values.append(_Unreadable(_as_stored(value), base.WRONG_TYPE))
+    return values
 
 
-def _decoded(value: bytes) -> str | _Undecodable:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return _Undecodable(value)
+def _as_stored(value: pa.Scalar) -> Any:
+    """Return a value with bytes for text and whole numbers for times."""
+    return pa.array([value], value.type).cast(_stored_type(value.type))[0].as_py()
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _stored_type(kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.large_binary()
+    if pa.types.is_temporal(kind):
+        return pa.int32() if kind.bit_width == 32 else pa.int64()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_stored_type(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_stored_type(kind.key_type), _stored_type(kind.item_type))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_stored_type(kind.value_type))
+    return kind
 
 
 def _raw(record: dict[str, Any]) -> bytes:
