@@ -1,3 +1,205 @@
-"""Commands that build and prove training sets."""
+"""Commands that build, prove, list and export training sets."""
 
 from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from provenance.cli.app import Json, app, shared
+from provenance.cli.output import percent, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from provenance.mix.errors import InfeasibleMix
+    from provenance.mix.training_set import TrainingSet
+    from provenance.mix.verify import Verdict
+
+tokenizer_app = typer.Typer(help="Tokenizers: what budgets in tokens count with.", no_args_is_help=True)
+app.add_typer(tokenizer_app, name="tokenizer")
+
+
+@app.command()
+def mix(
+    context: typer.Context,
+    spec: Annotated[Path | None, typer.Argument(help="Specification in YAML.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of specifications.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Draw a training set that keeps its quotas, or refuse with numbers."""
+    from provenance.mix.errors import InfeasibleMix
+    from provenance.mix.make import make_training_set
+    from provenance.mix.spec import MixSpec
+
+    if schema:
+        print_json(MixSpec.model_json_schema())
+        return
+    if spec is None:
+        raise typer.BadParameter("name the specification: provenance mix SPEC.yaml (or --schema)")
+    wanted = MixSpec.from_yaml(spec)
+    with shared(context).open(writable=True) as store:
+        try:
+            made = make_training_set(store, wanted)
+        except InfeasibleMix as refusal:
+            _print_refusal(refusal, as_json=as_json)
+            raise typer.Exit(1) from refusal
+    if as_json:
+        print_json(made.manifest)
+    else:
+        _describe(made)
+
+
+def _print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
+    from provenance.mix.errors import render_refusal
+
+    if as_json:
+        facts = dict(refusal.__dict__)
+        facts["conflict"] = [dict(one.__dict__) for one in refusal.conflict]
+        facts["changes"] = [dict(one.__dict__) for one in refusal.changes]
+        print_json(facts)
+    say(render_refusal(refusal))
+
+
+def _describe(made: TrainingSet) -> None:
+    from provenance.mix.spec import exact
+
+    manifest: dict[str, Any] = made.manifest
+    totals, unit = manifest["totals"], manifest["budget"]["unit"]
+    counts = ", ".join(f"{count:,} {name}" for name, count in totals.items() if count is not None)
+    print(f"{made.name}: {counts}")
+    print(f"digest {made.digest}")
+    words = {"min": "at least", "max": "at most"}
+    rows = [
+        (
+            quota["quota"] + (f": {quota['group']}" if quota["group"] is not None else ""),
+            f"{words[quota['bound']]} {percent(float(exact(quota['share'])))}",
+            quota["units"],
+            percent(quota["units"] / quota["total"] if quota["total"] else None),
+        )
+        for quota in manifest["quotas"]
+    ]
+    if rows:
+        print_table(("quota", "bound", unit, "drawn"), rows)
+    human = ", ".join(f"{percent(of['share'])} of {name}" for name, of in manifest["human"].items() if of)
+    print(f"human: {human}")
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Training set, or a file with its manifest as JSON.")],
+    as_json: Json = False,
+) -> None:
+    """Recompute every claim of a training set's manifest and name each that does not hold."""
+    from provenance.mix.verify import verify as verify_set
+
+    manifest = _manifest_file(name)
+    with shared(context).open() as store:
+        verdict = verify_set(store, manifest["name"] if manifest else name, manifest=manifest)
+    if as_json:
+        print_json({"name": verdict.name, "n_documents": verdict.n_documents,
+                    "violations": [violation.__dict__ for violation in verdict.violations]})  # fmt: skip
+    else:
+        _print_verdict(verdict)
+    if verdict.violations:
+        raise typer.Exit(1)
+
+
+def _manifest_file(name: str) -> dict[str, Any] | None:
+    from provenance.errors import UnreadableFile
+
+    path = Path(name)
+    if not path.is_file():
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        manifest["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableFile(name, "it is no manifest of a training set") from error
+    return manifest
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    for violation in verdict.violations:
+        print(f"violated: {violation}")
+    drawn = "holds" if not verdict.as_drawn else f"{len(verdict.as_drawn)} violations"
+    now = "holds" if not verdict.as_of_now else f"{len(verdict.as_of_now)} violations"
+    print(f"{verdict.name}: {verdict.n_documents:,} draws; as drawn: {drawn}; by today's labels: {now}")
+
+
+@app.command("training-sets")
+def training_sets(context: typer.Context, as_json: Json = False) -> None:
+    """List the training sets."""
+    from provenance.mix.training_set import list_training_sets
+
+    with shared(context).open() as store:
+        found = list_training_sets(store)
+    if as_json:
+        print_json([info.__dict__ for info in found])
+        return
+    columns = ("name", "made (UTC)", "documents", "words", "tokens", "human", "of", "digest")
+    print_table(
+        columns,
+        [
+            (
+                info.name, f"{info.created_at:%Y-%m-%d %H:%M}", info.n_documents, info.n_words, info.n_tokens,
+                percent(info.human_share), info.budget_unit, info.digest[:12],
+            )
+            for info in found
+        ],
+    )  # fmt: skip
+
+
+class ExportFormat(StrEnum):
+    """Formats of `export`."""
+
+    jsonl = "jsonl"
+    parquet = "parquet"
+    tokens = "tokens"
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Training set.")],
+    kind: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
+    out: Annotated[Path, typer.Option("--out", help="File, or folder for tokens.")],
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", help="Stored tokenizer, for tokens; that of the set by default.")
+    ] = None,
+    block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block, for tokens.")] = 128,
+) -> None:
+    """Write a verified training set to files."""
+    from provenance.mix.training_set import TrainingSet
+
+    with shared(context).open() as store:
+        opened = TrainingSet.open(name, store)
+        if kind is ExportFormat.jsonl:
+            from provenance.export.jsonl import export_jsonl
+
+            export_jsonl(opened, out)
+        elif kind is ExportFormat.parquet:
+            from provenance.export.parquet import export_parquet
+
+            export_parquet(opened, out)
+        else:
+            from provenance.export.tokens import export_tokens
+
+            export_tokens(opened, out, tokenizer=tokenizer, block_length=block_length)
+    say(f"wrote {name} ({len(opened):,} documents) to {out}")
+
+
+@tokenizer_app.command("add")
+def tokenizer_add(
+    context: typer.Context,
+    name: str,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="tokenizer.json of Hugging Face.")],
+) -> None:
+    """Keep a tokenizer in the store, so that token counts can be repeated."""
+    from provenance.mix.tokens import add_tokenizer
+
+    with shared(context).open(writable=True) as store:
+        stored = add_tokenizer(store, name, file.read_text("utf-8"))
+    say(f"tokenizer {stored.name}: {stored.vocab_size:,} types, digest {stored.digest[:12]}")
