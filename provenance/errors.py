@@ -94,6 +94,24 @@ class StoreBusy(ProvenanceError, TimeoutError):
         )
 
 
+class StoreNotMade(ProvenanceError, OSError):
+    """A new store's file could not be written."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"No store could be made at {path}: {cause}. Choose another place with --store.")
+
+
+class StoreDamaged(ProvenanceError, OSError):
+    """The database cannot read its own file: blocks are damaged or missing, or the device fails."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"Reading {path} failed: {cause}. Look at the disk, or put a backup in its place.")
+
+
 class StoreReadOnly(ProvenanceError, PermissionError):
     """Something was to be written through a store that was opened for reading."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 #: Classes from the freest to the most restrictive; `unknown` is treated as the most restrictive.
 LICENCE_CLASSES = ("public-domain", "permissive", "share-alike", "non-commercial", "proprietary", "unknown")
@@ -27,19 +28,50 @@ _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern i
 def licence_class(licence: str | None) -> str:
     """Return the class of one SPDX identifier, or of an expression of several.
 
-    In `A AND B` the most restrictive part counts, in `A OR B` the freest. What is not recognised is `unknown`.
+    In `A AND B` the most restrictive part counts, in `A OR B` the freest; AND binds tighter than OR, brackets tighter
+    than both. What is not recognised, and an expression that is none, is `unknown`.
+
+    References
+    ----------
+    SPDX Specification 2.3, annex D (licence expressions).
     """
-    if licence is None or not licence.strip():
-        return "unknown"
-    words = licence.replace("(", " ").replace(")", " ")
-    either = [_conjunction_class(part) for part in re.split(r"\s+OR\s+", words)]
-    return min(either, key=LICENCE_CLASSES.index)
+    words = re.findall(r"[()]|[^\s()]+", licence or "")
+    place, found = _either(words, 0)
+    return LICENCE_CLASSES[found] if words and place == len(words) else "unknown"
 
 
-def _conjunction_class(expression: str) -> str:
-    parts = re.split(r"\s+AND\s+", expression.strip())
-    return max((_identifier_class(part.split(" WITH ")[0].strip()) for part in parts), key=LICENCE_CLASSES.index)
+_UNKNOWN = LICENCE_CLASSES.index("unknown")
 
 
+def _either(words: list[str], place: int) -> tuple[int, int]:
+    """Read `A OR B ...` from `place` on; return the place after it and the number of its class."""
+    place, found = _both(words, place)
+    while place < len(words) and words[place] == "OR":
+        place, other = _both(words, place + 1)
+        found = min(found, other)
+    return place, found
+
+
+def _both(words: list[str], place: int) -> tuple[int, int]:
+    place, found = _one(words, place)
+    while place < len(words) and words[place] == "AND":
+        place, other = _one(words, place + 1)
+        found = max(found, other)
+    return place, found
+
+
+def _one(words: list[str], place: int) -> tuple[int, int]:
+    if place >= len(words) or words[place] in (")", "AND", "OR", "WITH"):
+        return place, _UNKNOWN
+    if words[place] == "(":
+        place, found = _either(words, place + 1)
+        closed = place < len(words) and words[place] == ")"
+        return (place + 1, found) if closed else (place, _UNKNOWN)
+    found = LICENCE_CLASSES.index(_identifier_class(words[place]))
+    is_with_exception = words[place + 1 : place + 2] == ["WITH"]
+    return place + (3 if is_with_exception else 1), found
+
+
+@cache
 def _identifier_class(identifier: str) -> str:
     return next((name for name, pattern in _COMPILED if pattern.fullmatch(identifier)), "unknown")

@@ -10,6 +10,9 @@ from provenance.errors import ContradictoryClaim, UnknownOrigin
 Origin = Literal["human", "synthetic", "mixed", "unknown"]
 ORIGINS: tuple[str, ...] = get_args(Origin)
 
+#: The largest generation that the store can hold.
+MAX_GENERATION = 2**32 - 1
+
 #: Grades of evidence; the rank of a grade is its position.
 GRADES = ("none", "declared", "detector", "dated", "attested", "curated")
 RANK_DECLARED = GRADES.index("declared")
@@ -60,6 +63,8 @@ def contradiction(origin: str, generation: int | None, model: str | None) -> str
     """Return what is wrong between origin, generation and model, or None."""
     if generation is not None and generation < 0:
         return f"Generation {generation} is negative"
+    if generation is not None and generation > MAX_GENERATION:
+        return f"Generation {generation} is beyond {MAX_GENERATION:,}"
     if origin == "human" and generation != 0:
         return f"Origin 'human' with generation {generation}"
     if origin == "human" and model is not None:

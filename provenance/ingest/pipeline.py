@@ -7,10 +7,12 @@ so its row and the store equal those of an undisturbed run.
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,10 @@ from provenance.store import schema
 from provenance.store.store import Store, utc_now
 
 #: A batch is written when its texts reach this size, or its records this number.
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 48 << 20
 BATCH_RECORDS = 100_000
+#: Batches that wait to be written: while the store packs a row group, reading goes on.
+_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class _Run:
         batches = _batches(chunks, Validator(self.defaults, self.options), kernel, self.defaults.source, sizes)
         counts = Counts()
         reasons: dict[str, int] = {}
-        with _Prefetched(batches) as ready:
+        with _without_garbage_collection(), _Prefetched(batches) as ready:
             for batch, fraction in ready:
                 with self.store.transaction() as connection:
                     counts += self.writer.write(connection, batch)
@@ -236,6 +240,18 @@ def _batches(
         raise error
 
 
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Switch the search for reference cycles off: over millions of live records it costs time and finds nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class _Position:
     """How much of the files is read."""
 
@@ -253,11 +269,11 @@ class _Position:
 
 
 class _Prefetched:
-    """Runs an iterator in a thread, one item ahead, and hands its items and its error over."""
+    """Runs an iterator in a thread, some items ahead, and hands its items and its error over."""
 
     def __init__(self, items: Iterator[tuple[Batch, float | None]]) -> None:
         self._items = items
-        self._queue: queue.Queue[Any] = queue.Queue(maxsize=1)
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prepare batches", daemon=True)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Protocol, Self
 
 from provenance.ingest.write import Counts
 
@@ -43,27 +42,32 @@ class LineProgress:
 
 
 class LiveProgress:
-    """One line that changes, drawn by rich; a context manager."""
+    """A bar with counts and rate, drawn by rich; a context manager."""
 
     def __init__(self, stream: IO[str]) -> None:
         from rich.console import Console
-        from rich.live import Live
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
 
-        self._live: Any = Live(console=Console(file=stream), refresh_per_second=4, transient=True)
+        columns = (BarColumn(bar_width=24), TextColumn("{task.description}", markup=False))
+        self._bar = Bar(*columns, console=Console(file=stream), transient=True)
+        self._task = self._bar.add_task("reading", total=None)
         self._start = time.monotonic()
 
     def update(self, counts: Counts, fraction: float | None) -> None:
-        """Redraw the line."""
-        self._live.update(describe(counts, time.monotonic() - self._start, fraction))
+        """Redraw the bar."""
+        text = describe(counts, time.monotonic() - self._start, fraction)
+        total = None if fraction is None else 1.0
+        self._bar.update(self._task, description=text, total=total, completed=fraction or 0.0)
 
     def __enter__(self) -> Self:
-        self._live.__enter__()
+        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.__exit__(kind, error, trace)
+        self._bar.stop()
 
 
 def describe(counts: Counts, seconds: float, fraction: float | None) -> str:
@@ -73,8 +77,3 @@ def describe(counts: Counts, seconds: float, fraction: float | None) -> str:
     refused = f", {counts.n_quarantined:,} quarantined" if counts.n_quarantined else ""
     rate = f"{megabytes / seconds:.1f} MB/s" if seconds > 0 else ""
     return f"{share}{counts.n_read:,} records, {counts.n_inserted:,} new{refused}, {megabytes:,.1f} MB, {rate}"
-
-
-def stderr_is_terminal() -> bool:
-    """Return whether standard error is a terminal."""
-    return sys.stderr.isatty()

@@ -146,11 +146,15 @@ class Validator:
             column = self._columns.get(name)
             if column is None:
                 rest[name] = value
-            elif value is not None and value != "" and column in row and row[column] is None:
+            elif value is None or value == "" or column not in row:
+                continue
+            elif row[column] is None:
                 check: Callable[[str, Any], Any] = _CHECKS.get(column) or _string
                 row[column] = check(name, value)
+            else:  # a second name of the same column
+                rest[name] = value
         nested = record.get("metadata")
-        if isinstance(nested, dict):
+        if isinstance(nested, dict) and rest.keys().isdisjoint(nested):
             rest = {**nested, **rest}
         elif nested is not None:
             rest["metadata"] = nested

@@ -42,8 +42,8 @@ _LOCKED: dict[str, str | bool] = {
 
 
 def memory_limit() -> str:
-    """Return DuckDB's memory limit: `$PROVENANCE_MEMORY`, else 800 MB, which keeps an ingest below 2 GB in all."""
-    return os.environ.get("PROVENANCE_MEMORY", "800MB")
+    """Return DuckDB's memory limit: `$PROVENANCE_MEMORY`, else 700 MB, which keeps an ingest below 2 GB in all."""
+    return os.environ.get("PROVENANCE_MEMORY", "700MB")
 
 
 def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = False) -> Engine:

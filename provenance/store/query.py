@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -99,8 +100,8 @@ def require_reading(raw: Any, query: str) -> None:
 def _called_functions(query: bytes) -> frozenset[str]:
     """Return the names that stand before an opening bracket, in lower case and without quotes."""
     starts = [start for start, _ in duckdb.tokenize(query.decode("utf-8"))] + [len(query)]
-    tokens = [query[start:end].decode("utf-8", "replace") for start, end in zip(starts, starts[1:], strict=False)]
-    before = (name for name, following in zip(tokens, tokens[1:], strict=False) if following.startswith("("))
+    tokens = [query[start:end].decode("utf-8", "replace") for start, end in pairwise(starts)]
+    before = (name for name, following in pairwise(tokens) if following.startswith("("))
     return frozenset(_bare(name) for name in before)
 
 
