@@ -1,0 +1,1 @@
+"""Exports: verified training sets as files that trainers read."""

@@ -1,0 +1,1 @@
+"""Mixing: from a specification to an immutable training set whose quotas are proved."""

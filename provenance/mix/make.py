@@ -1,0 +1,195 @@
+"""From a specification to a training set: read, allocate, draw, order, count again, write in one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import insert, select
+
+from provenance.errors import NameTaken, StoreReadOnly
+from provenance.mix.allocate import Allocation, Failure, allocate, without_larger
+from provenance.mix.candidates import Candidates, read_candidates
+from provenance.mix.digest import draws_digest
+from provenance.mix.draw import Taken, draw_keys
+from provenance.mix.errors import ReplayMismatch, TrainingSetViolated
+from provenance.mix.manifest import build_manifest
+from provenance.mix.order import Order, interleaved, shuffled
+from provenance.mix.refusal import explain_refusal
+from provenance.mix.spec import MixSpec
+from provenance.mix.strata import Strata
+from provenance.mix.verify import verify_within
+from provenance.store import schema
+from provenance.store.store import utc_now
+
+if TYPE_CHECKING:
+    from provenance.mix.training_set import TrainingSet
+    from provenance.store.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A mix that can be made, before anything is written.
+
+    Attributes
+    ----------
+    candidates, allocation : what is drawn from and what is taken
+    items : the ordered draws as rows of `training_set_item`
+    manifest : their manifest
+    """
+
+    spec: MixSpec
+    candidates: Candidates
+    allocation: Allocation
+    items: pa.Table
+    manifest: dict[str, Any]
+
+
+def plan_mix(store: Store, spec: MixSpec) -> Plan:
+    """Return what making the mix would draw; writes nothing but token counts that were lacking.
+
+    Raises
+    ------
+    InfeasibleMix
+        If no training set satisfies the specification.
+    ConditionError, SpecError, UnknownName
+        If it refers to something that is not there.
+    QuotaNotMet
+        If the draws, counted again before anything is written, miss a quota.
+    """
+    candidates = read_candidates(store, spec)
+    strata = candidates.strata(spec)
+    budget = spec.budget.amount
+    answer = allocate(_fitting(strata, spec), budget=budget)
+    if isinstance(answer, Failure):
+        raise explain_refusal(strata, answer, budget=budget, name=spec.name)
+    items, order = _draw(candidates, answer, spec)
+    manifest = build_manifest(store, spec, candidates, answer, order, items)
+    return Plan(spec, candidates, answer, items, manifest)
+
+
+def make_training_set(store: Store, spec: MixSpec) -> TrainingSet:
+    """Draw the mix, keep it under its name, verify it, and return it.
+
+    Made again from the same store state and specification, the set is found to be there and returned as it is.
+
+    Raises
+    ------
+    InfeasibleMix
+        If no training set satisfies the specification; nothing is written.
+    NameTaken
+        If a training set of that name exists with other draws or another specification.
+    QuotaNotMet, TrainingSetViolated
+        If the draws, counted again, or the independent verifier find a fault; nothing is written.
+    StoreReadOnly
+        If the store was opened for reading.
+    """
+    from provenance.mix.training_set import TrainingSet
+
+    if not store.writable:
+        raise StoreReadOnly(store.path)
+    plan = plan_mix(store, spec)
+    if _exists(store, plan):
+        return TrainingSet.open(spec.name, store)
+    _write(store, plan)
+    return TrainingSet.just_verified(spec.name, store)
+
+
+def replay(store: Store, manifest: dict[str, Any]) -> pa.Table:
+    """Return the draws of a manifest, drawn again by its allocation, without solving anything.
+
+    Raises
+    ------
+    ReplayMismatch
+        If the store does not give the same draws: it is not in the state that the set was drawn from.
+    """
+    spec = MixSpec.from_mapping(manifest["spec"])
+    candidates = read_candidates(store, spec)
+    strata = _fitting(candidates.strata(spec), spec)
+    recorded = {stratum["stratum"]: stratum for stratum in manifest["strata"]}
+    taken = tuple(_recorded_draw(candidates, strata, k, recorded.get(label)) for k, label in enumerate(strata.labels))
+    items, _ = _draw(candidates, Allocation(strata, taken, (), 0), spec)
+    digest = draws_digest(items)
+    if digest != manifest["digest"]:
+        raise ReplayMismatch(spec.name, manifest["digest"], digest)
+    return items
+
+
+def _fitting(strata: Strata, spec: MixSpec) -> Strata:
+    return strata if spec.budget.amount is None else without_larger(strata, spec.budget.amount)
+
+
+def _recorded_draw(candidates: Candidates, strata: Strata, k: int, recorded: dict[str, Any] | None) -> Taken:
+    if recorded is None:
+        return Taken(0)
+    rows = strata.rows[k]
+    prefix = min(recorded["prefix"], len(rows))
+    if not recorded["skipped"] and not recorded["added"]:
+        return Taken(prefix)
+    ids = candidates.table["document_id"].take(pa.array(rows)).to_pylist()
+    place = {document: i for i, document in enumerate(ids)}
+    skipped = tuple(place[d] for d in recorded["skipped"] if d in place)
+    return Taken(prefix, skipped, tuple(place[d] for d in recorded["added"] if d in place))
+
+
+def _draw(candidates: Candidates, allocation: Allocation, spec: MixSpec) -> tuple[pa.Table, Order]:
+    """Return the ordered draws as rows of `training_set_item`, and their order."""
+    strata = allocation.strata
+    chosen = [rows[taken.places()] for rows, taken in zip(strata.rows, allocation.taken, strict=True)]
+    rows = np.concatenate([*chosen, np.zeros(0, dtype=np.int64)]).astype(np.int64)
+    stratum = np.repeat(np.arange(len(strata)), [len(c) for c in chosen]).astype(np.int64)
+    if spec.order == "interleaved":
+        order = interleaved(candidates.sizes[rows], stratum, strata.constraints, len(strata))
+    else:
+        ids = candidates.ids[rows]
+        order = shuffled(ids, draw_keys(ids, seed=spec.seed, purpose="order"))
+    rows, stratum = rows[order.permutation], stratum[order.permutation]
+    table = candidates.table.take(pa.array(rows))
+    labels = pa.array(list(strata.labels), pa.string()).take(pa.array(stratum))
+    n_tokens = table["n_tokens"] if spec.tokenizer is not None else pa.nulls(len(rows), pa.uint32())
+    columns = {
+        "position": np.arange(len(rows), dtype=np.int64),
+        "repeat": np.zeros(len(rows), dtype=np.uint32),
+        "n_tokens": n_tokens,
+        "stratum": labels,
+    }
+    kept = [name for name in schema.training_set_item.c.keys() if name in table.column_names and name != "n_tokens"]
+    return pa.table({**{name: table[name] for name in kept}, **columns}), order
+
+
+def _exists(store: Store, plan: Plan) -> bool:
+    """Return whether this very training set is in the store."""
+    t = schema.training_set.c
+    stored = store.fetch(select(t.digest, t.spec).where(t.name == plan.spec.name)).to_pylist()
+    if not stored:
+        return False
+    if stored[0]["digest"] != plan.manifest["digest"]:
+        raise NameTaken("training set", plan.spec.name, "has other draws")
+    if json.loads(stored[0]["spec"]) != plan.manifest["spec"]:
+        raise NameTaken("training set", plan.spec.name, "was made from another specification")
+    return True
+
+
+def _write(store: Store, plan: Plan) -> None:
+    manifest, unit = plan.manifest, plan.spec.budget.unit
+    row = {
+        "name": plan.spec.name,
+        "digest": manifest["digest"],
+        "created_at": utc_now(),
+        "spec": manifest["spec"],
+        "manifest": manifest,
+        "budget_unit": unit,
+        **{f"n_{name}": count for name, count in manifest["totals"].items()},
+        "human_share": manifest["human"][unit]["share"],
+    }
+    names = pa.repeat(plan.spec.name, plan.items.num_rows)
+    with store.transaction() as connection:
+        connection.execute(insert(schema.training_set), row)
+        store.append(connection, "training_set_item", plan.items.append_column("training_set", names))
+        # The verifier, which shares no code with the sampler, has the last word: what it rejects is rolled back.
+        verdict = verify_within(connection, plan.spec.name)
+        if verdict.violations:
+            raise TrainingSetViolated(plan.spec.name, verdict.violations)

@@ -1,0 +1,152 @@
+"""Tokenizers kept in the store, and how many tokens every content has by each of them.
+
+A tokenizer is the JSON of the `tokenizers` library, stored under a name and never changed. Counts are made once per
+tokenizer and content, without special tokens, and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Select, bindparam, except_, insert, select
+
+from provenance.errors import NameTaken, UnknownName
+from provenance.mix.errors import MissingExtra, TokenizerInvalid
+from provenance.store import schema
+from provenance.store.store import registered, utc_now
+
+if TYPE_CHECKING:
+    from provenance.store.store import Store
+
+_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class StoredTokenizer:
+    """A tokenizer of the store.
+
+    Attributes
+    ----------
+    name : what specifications call it
+    digest : SHA-256 of the definition
+    definition : JSON of the `tokenizers` library
+    vocab_size : number of token ids, added tokens included
+    """
+
+    name: str
+    digest: str
+    definition: str
+    vocab_size: int
+
+    def load(self) -> Any:
+        """Return the `tokenizers.Tokenizer`, neither truncating nor padding."""
+        return _load(self.name, self.definition)
+
+
+def add_tokenizer(store: Store, name: str, definition: str) -> StoredTokenizer:
+    """Keep a tokenizer under a name and return it; the same again changes nothing.
+
+    Parameters
+    ----------
+    definition : JSON as written by `tokenizers.Tokenizer.to_str()`, or the content of a `tokenizer.json`
+
+    Raises
+    ------
+    NameTaken
+        If another tokenizer has that name.
+    TokenizerInvalid
+        If the definition cannot be loaded.
+    """
+    digest = sha256(definition.encode()).hexdigest()
+    known = {tokenizer.name: tokenizer for tokenizer in _stored(store, name)}
+    if name in known:
+        if known[name].digest != digest:
+            raise NameTaken("tokenizer", name, "is another one")
+        return known[name]
+    vocab_size = _load(name, definition).get_vocab_size(with_added_tokens=True)
+    added = StoredTokenizer(name, digest, definition, vocab_size)
+    row = {"name": name, "digest": digest, "definition": definition, "vocab_size": vocab_size, "created_at": utc_now()}
+    with store.transaction() as connection:
+        connection.execute(insert(schema.tokenizer), row)
+    return added
+
+
+def get_tokenizer(store: Store, name: str) -> StoredTokenizer:
+    """Return a tokenizer of the store.
+
+    Raises
+    ------
+    UnknownName
+        If there is none of that name.
+    """
+    for tokenizer in _stored(store, name):
+        return tokenizer
+    known = store.fetch(select(schema.tokenizer.c.name))["name"].to_pylist()
+    raise UnknownName("tokenizer", name, known, hint="Store one with provenance.mix.tokens.add_tokenizer.")
+
+
+def count_tokens(store: Store, tokenizer: str, contents: Select[Any]) -> int:
+    """Count the tokens of the contents that have no count by this tokenizer yet, and return how many those were.
+
+    Parameters
+    ----------
+    contents : selects content ids, in a column of that name
+    """
+    stored = get_tokenizer(store, tokenizer)
+    counted = select(schema.token_count.c.content_id).where(schema.token_count.c.tokenizer == bindparam("tokenizer"))
+    missing = store.fetch(except_(contents, counted), {"tokenizer": tokenizer})
+    if not missing.num_rows:
+        return 0
+    counts = _count(store, stored, missing)
+    with store.transaction() as connection:
+        return store.append(connection, "token_count", counts)
+
+
+def _count(store: Store, tokenizer: StoredTokenizer, missing: pa.Table) -> pa.Table:
+    loaded, ids, counts = tokenizer.load(), [], []
+    wanted = missing.rename_columns(["content_id"])
+    with store.read() as connection, registered(connection, wanted=wanted) as raw:
+        reader = raw.execute(
+            "SELECT c.content_id, c.text FROM content c WHERE c.content_id IN (SELECT content_id::UUID FROM wanted)"
+        ).to_arrow_reader(_BATCH)
+        for batch in reader:
+            ids.append(batch.column(0).cast(pa.string()))
+            counts.append(_lengths(loaded, batch.column(1).to_pylist()))
+    n_tokens = np.concatenate(counts) if counts else np.zeros(0, np.uint32)
+    return pa.table(
+        {
+            "tokenizer": pa.repeat(tokenizer.name, len(n_tokens)),
+            "content_id": pa.chunked_array(ids, pa.string()),
+            "n_tokens": n_tokens,
+        }
+    )
+
+
+def _lengths(tokenizer: Any, texts: Iterable[str]) -> Any:
+    encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return np.array([len(one) for one in encoded], dtype=np.uint32)
+
+
+def _load(name: str, definition: str) -> Any:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingExtra("tokenizers", "train") from error
+    try:
+        tokenizer = Tokenizer.from_str(definition)
+    except Exception as error:  # the library raises plain Exception
+        raise TokenizerInvalid(name, str(error).splitlines()[0]) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _stored(store: Store, name: str) -> list[StoredTokenizer]:
+    t = schema.tokenizer.c
+    rows = store.fetch(select(t.name, t.digest, t.definition, t.vocab_size).where(t.name == name)).to_pylist()
+    return [StoredTokenizer(**row) for row in rows]

@@ -1,0 +1,199 @@
+"""A training set as its readers see it: verified when opened, then an ordered iterable of documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+from sqlalchemy import bindparam, select
+
+from provenance.errors import UnknownName
+from provenance.mix.errors import MissingExtra, TrainingSetViolated, WorkersNotSupported
+from provenance.mix.spec import MixSpec
+from provenance.mix.verify import verify
+from provenance.store import schema
+from provenance.store.views import documents, training_sets
+
+if TYPE_CHECKING:
+    from provenance.store.store import Store
+
+#: Draws that are read at a time.
+_BATCH = 5_000
+
+#: What a reader gets of every draw: its labels as drawn, and the document's facts and text.
+DOCUMENT_COLUMNS = (
+    "position", "document_id", "text", "source", "external_id", "uri", "author", "title", "authored_at", "licence",
+    "licence_class", "origin", "generation", "model", "evidence_rank", "cluster_id", "stratum", "repeat", "n_words",
+    "n_bytes", "n_tokens",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingSetInfo:
+    """One line of the list of training sets."""
+
+    name: str
+    digest: str
+    created_at: datetime
+    budget_unit: str
+    n_documents: int
+    n_words: int
+    n_bytes: int
+    n_tokens: int | None
+    human_share: float
+
+
+def list_training_sets(store: Store) -> list[TrainingSetInfo]:
+    """Return all training sets of the store, the oldest first."""
+    columns = [training_sets.c[name] for name in TrainingSetInfo.__dataclass_fields__]
+    query = select(*columns).order_by(training_sets.c.created_at, training_sets.c.name)
+    return [TrainingSetInfo(**row) for row in store.fetch(query).to_pylist()]
+
+
+class TrainingSet:
+    """A verified training set: an ordered, immutable list of draws, read from an open store.
+
+    Iterating gives one dictionary per draw, in order; see `DOCUMENT_COLUMNS` for its keys.
+
+    Attributes
+    ----------
+    name : the training set
+    manifest : what it claims, all of which was verified
+    """
+
+    def __init__(self, name: str, store: Store, manifest: dict[str, Any]) -> None:
+        self.name = name
+        self.store = store
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, name: str, store: Store, *, accept_relabelled: bool = False) -> Self:
+        """Verify a training set and return it.
+
+        Parameters
+        ----------
+        accept_relabelled : also take a set that held when it was drawn but no longer does by today's labels
+
+        Raises
+        ------
+        UnknownName
+            If there is no training set of that name.
+        TrainingSetViolated
+            If a claim of its manifest does not hold.
+        """
+        verdict = verify(store, name)
+        violations = verdict.as_drawn if accept_relabelled else verdict.violations
+        if violations:
+            raise TrainingSetViolated(name, violations)
+        return cls.just_verified(name, store)
+
+    @classmethod
+    def just_verified(cls, name: str, store: Store) -> Self:
+        """Return a training set that the caller has verified in this very moment."""
+        t = schema.training_set.c
+        rows = store.fetch(select(t.manifest).where(t.name == name)).to_pylist()
+        if not rows:
+            raise UnknownName("training set", name, hint="See: provenance training-sets")
+        return cls(name, store, json.loads(rows[0]["manifest"]))
+
+    @property
+    def spec(self) -> MixSpec:
+        """The specification that it was made from."""
+        return MixSpec.from_mapping(self.manifest["spec"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the ordered draws."""
+        return str(self.manifest["digest"])
+
+    def __len__(self) -> int:
+        return int(self.manifest["totals"]["documents"])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self.batches():
+            yield from batch.to_pylist()
+
+    def batches(self, *, start: int = 0, size: int = _BATCH) -> Iterator[pa.Table]:
+        """Yield the draws from position `start` on as Arrow tables of at most `size` rows, in order."""
+        item, document = schema.training_set_item, documents
+        own = set(item.c.keys())
+        columns = [item.c[n] if n in own else document.c[n] for n in DOCUMENT_COLUMNS]
+        query = (
+            select(*columns)
+            .join_from(item, document, document.c.document_id == item.c.document_id)
+            .where(item.c.training_set == self.name, item.c.position >= bindparam("low"))
+            .where(item.c.position < bindparam("high"))
+            .order_by(item.c.position)
+        )
+        for low in range(start, len(self), size):
+            yield self.store.fetch(query, {"low": low, "high": min(low + size, len(self))})
+
+    def torch(self) -> Any:
+        """Return the documents as a `torch.utils.data.IterableDataset`, for a loader without worker processes.
+
+        Raises
+        ------
+        MissingExtra
+            If torch is not installed.
+        WorkersNotSupported
+            On iteration inside a worker process: another process cannot read an open store. Export the set instead.
+        """
+        try:
+            from torch.utils.data import IterableDataset, get_worker_info
+        except ImportError as error:
+            raise MissingExtra("torch", "train") from error
+        documents_of = self
+
+        class Documents(IterableDataset):  # type: ignore[type-arg]
+            """The documents of one training set, in its order."""
+
+            def __iter__(self) -> Iterator[dict[str, Any]]:
+                if get_worker_info() is not None:
+                    raise WorkersNotSupported(documents_of.name)
+                return iter(documents_of)
+
+            def __len__(self) -> int:
+                return len(documents_of)
+
+        return Documents()
+
+    def datasets(self, *, streaming: bool = False) -> Any:
+        """Return the documents as a `datasets.Dataset`, or as an `IterableDataset` that reads while it goes.
+
+        Raises
+        ------
+        MissingExtra
+            If datasets is not installed.
+        """
+        try:
+            from datasets import Dataset, IterableDataset
+        except ImportError as error:
+            raise MissingExtra("datasets", "hf") from error
+        if streaming:
+            return IterableDataset.from_generator(_Stream(self))
+        return Dataset(pa.concat_tables(self.batches()) if len(self) else pa.table({"text": pa.array([], pa.string())}))
+
+
+class _Stream:
+    """The documents of a training set as a function without arguments.
+
+    `datasets` pickles such a function to tell streams apart, and in worker processes to call it. The store cannot go
+    along: name and digest stand for it, and a copy that is called refuses.
+    """
+
+    def __init__(self, training_set: TrainingSet | None, name: str = "", digest: str = "") -> None:
+        self.training_set = training_set
+        self.name = training_set.name if training_set else name
+        self.digest = training_set.digest if training_set else digest
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        if self.training_set is None:
+            raise WorkersNotSupported(self.name)
+        yield from self.training_set
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Stream, (None, self.name, self.digest)
