@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 #: Classes from the freest to the most restrictive; `unknown` is treated as the most restrictive.
 LICENCE_CLASSES = ("public-domain", "permissive", "share-alike", "non-commercial", "proprietary", "unknown")
@@ -12,7 +12,7 @@ LICENCE_CLASSES = ("public-domain", "permissive", "share-alike", "non-commercial
 _RULES = (
     (
         "public-domain",
-        r"CC0(-\d.*)?|CC-PDM.*|CC-PDDC|PDDL|Unlicense|0BSD|LicenseRef-.*Public-?Domain.*|LicenseRef-PD\b.*|US-.*PD.*|blessing",
+        r"CC0(-\d.*)?|CC-PDM.*|CC-PDDC|PDDL(-\d.*)?|Unlicense|0BSD|LicenseRef-.*Public-?Domain.*|LicenseRef-PD\b.*|US-.*PD.*|blessing",
     ),
     ("non-commercial", r"CC-BY-NC.*|.*-NC-.*|PolyForm-Noncommercial.*"),
     ("share-alike", r"CC-BY-SA.*|GFDL.*|A?L?GPL-.*|ODbL.*|MPL-.*|EUPL.*|CDLA-Sharing.*"),
@@ -36,11 +36,15 @@ def licence_class(licence: str | None) -> str:
     SPDX Specification 2.3, annex D (licence expressions).
     """
     words = re.findall(r"[()]|[^\s()]+", licence or "")
+    if not 0 < len(words) <= _MOST_WORDS:
+        return "unknown"
     place, found = _either(words, 0)
-    return LICENCE_CLASSES[found] if words and place == len(words) else "unknown"
+    return LICENCE_CLASSES[found] if place == len(words) else "unknown"
 
 
 _UNKNOWN = LICENCE_CLASSES.index("unknown")
+#: No real expression is longer, and brackets in brackets cost stack.
+_MOST_WORDS = 100
 
 
 def _either(words: list[str], place: int) -> tuple[int, int]:
@@ -72,6 +76,6 @@ def _one(words: list[str], place: int) -> tuple[int, int]:
     return place + (3 if is_with_exception else 1), found
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _identifier_class(identifier: str) -> str:
     return next((name for name, pattern in _COMPILED if pattern.fullmatch(identifier)), "unknown")

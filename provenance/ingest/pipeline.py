@@ -30,7 +30,7 @@ from provenance.ingest.readers import reader_for
 from provenance.ingest.readers.base import Chunk, ReadOptions, Refused
 from provenance.ingest.sources import Source, add_source_in, find_source, require_source
 from provenance.ingest.validate import Defaults, Documents, Validator
-from provenance.ingest.write import BatchWriter, Counts, options_json, update_run
+from provenance.ingest.write import BatchWriter, Counts, options_json, settled, update_run
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
 from provenance.store import schema
@@ -170,6 +170,7 @@ class _Run:
                 progress.update(counts, fraction)
                 self.store.yield_to_waiting()
         with self.store.transaction() as connection:
+            counts = settled(connection, self.ingest_id, counts)
             update_run(connection, self.ingest_id, counts, self._seconds(), "finished")
         return IngestReport(self.ingest_id, self.defaults.source, counts, self._seconds(), reasons)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
@@ -18,6 +18,7 @@ from provenance.evidence.claims import state_claims
 from provenance.ids import composite_digest, uuid_array
 from provenance.ingest.prepare import Batch
 from provenance.lineage.models import ensure_models
+from provenance.store import schema
 from provenance.store.store import Store, staged
 
 _PRESENT_DOCUMENTS = """
@@ -50,7 +51,8 @@ _INSERT_DOCUMENTS = """
 """
 _NEW_QUARANTINE = """
     INSERT INTO quarantine BY NAME
-    SELECT r.* FROM refused r WHERE r.quarantine_id NOT IN (SELECT quarantine_id FROM quarantine)
+    SELECT DISTINCT ON (r.quarantine_id) r.* FROM refused r
+    WHERE r.quarantine_id NOT IN (SELECT quarantine_id FROM quarantine)
 """
 _NEW_PARENTS = """
     INSERT INTO parent BY NAME
@@ -198,6 +200,20 @@ class BatchWriter:
         }
         with staged(connection, refused=pa.table(rows)) as raw:
             raw.execute(_NEW_QUARANTINE)
+
+
+def settled(connection: Connection, ingest_id: UUID, counts: Counts) -> Counts:
+    """Return the counts of a run that has read everything, with as many inserted as it entered in all its attempts.
+
+    The counts of batches cannot tell a document that an interrupted attempt entered from one that an earlier batch of
+    this attempt did.
+    """
+    n_there = connection.execute(
+        select(func.count()).select_from(schema.document).where(schema.document.c.ingest_id == ingest_id)
+    ).scalar_one()
+    n_valid = counts.n_read - counts.n_quarantined
+    n_inserted = min(n_there, n_valid)  # fewer are valid where the file changed between the attempts
+    return replace(counts, n_inserted=n_inserted, n_present=n_valid - n_inserted)
 
 
 def update_run(connection: Connection, ingest_id: UUID, counts: Counts, seconds: float, state: str) -> None:

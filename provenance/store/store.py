@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -247,8 +246,7 @@ class Store:
     def setting(self, name: str) -> Any:
         """Return a setting of the store, such as `store_id` or `dedup`."""
         with self.read() as connection:
-            value = connection.execute(select(schema.setting.c.value).where(schema.setting.c.name == name)).scalar_one()
-        return json.loads(value) if isinstance(value, str) else value
+            return connection.execute(select(schema.setting.c.value).where(schema.setting.c.name == name)).scalar_one()
 
     @property
     def dedup(self) -> DedupParameters:

@@ -1,0 +1,199 @@
+"""`check` finds every corruption that is planted, and names it; it finds nothing in a store that is whole."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from provenance.lineage.models import Model, register_model
+from provenance.store.check import check_store
+from provenance.store.store import Store
+from tests.factories import ingest, prose, prose_records, provenance, violations
+
+NOW = "TIMESTAMP '2026-01-01'"
+
+#: what is planted, SQL that plants it, words of the check that must find it
+CORRUPTIONS = (
+    ("duplicate document", "INSERT INTO document SELECT * FROM document LIMIT 1",
+     "document: every document_id occurs once"),
+    ("duplicate content", "INSERT INTO content SELECT * FROM content LIMIT 1", "content: every content_id occurs once"),
+    ("duplicate number", "UPDATE content SET content_no = 1 WHERE content_no = 0",
+     "content: every content_no occurs once"),
+    ("duplicate signature", "INSERT INTO signature SELECT * FROM signature LIMIT 1", "signature: every content_id"),
+    ("duplicate band", "INSERT INTO band SELECT * FROM band LIMIT 1", "band: every key and content_no occurs once"),
+    ("duplicate edge", "INSERT INTO near_duplicate SELECT * FROM near_duplicate LIMIT 1",
+     "near_duplicate: every content_a"),
+    ("duplicate membership", "INSERT INTO cluster SELECT * FROM cluster LIMIT 1",
+     "cluster: every content_id occurs once"),
+    ("duplicate claim", "INSERT INTO evidence SELECT * FROM evidence LIMIT 1",
+     "evidence: every evidence_id occurs once"),
+    ("duplicate refusal", "INSERT INTO quarantine SELECT * FROM quarantine LIMIT 1", "quarantine: every quarantine_id"),
+    ("duplicate item", "INSERT INTO training_set_item SELECT * FROM training_set_item LIMIT 1",
+     "training_set_item: every"),
+    ("duplicate metric", "INSERT INTO metric SELECT * FROM metric LIMIT 1",
+     "metric: every metric and run_id occurs once"),
+    ("lost content", "DELETE FROM content WHERE content_no = 0", "document: every content_id is in content"),
+    ("content of nobody", "DELETE FROM document WHERE external_id = 'r0'", "content: every content_id is in document"),
+    ("lost source", "DELETE FROM source", "document: every source is in source"),
+    ("lost ingest", "DELETE FROM ingest", "document: every ingest_id is in ingest"),
+    ("lost model", "DELETE FROM model WHERE name = 'gpt-x'", "document: every model is in model"),
+    ("lost signature", "DELETE FROM signature WHERE content_no = 0", "every text with words has one"),
+    ("signature of nobody", "UPDATE signature SET content_id = uuid() WHERE content_no = 0",
+     "signature: every content_id"),
+    ("lost signature of a band", "DELETE FROM signature WHERE content_no = 0",
+     "band: every content_no is in signature"),
+    ("edge to nowhere", "UPDATE near_duplicate SET content_b = 'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+     "near_duplicate: every content_b is in signature"),
+    ("edge from nowhere", "UPDATE near_duplicate SET content_a = '00000000-0000-0000-0000-000000000000'",
+     "near_duplicate: every content_a is in signature"),
+    ("turned edge", "UPDATE near_duplicate SET content_a = content_b, content_b = content_a",
+     "content_a is the smaller id"),
+    ("lost edge", "DELETE FROM near_duplicate", "clusters are the connected components"),
+    ("edge too many", "INSERT INTO near_duplicate SELECT min(content_id), max(content_id), 'near', 1.0, 1 FROM content",
+     "clusters are the connected components"),
+    ("lost cluster", "DELETE FROM cluster", "clusters are the connected components"),
+    ("cluster of no content",
+     "INSERT INTO cluster SELECT cluster_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff' FROM cluster LIMIT 1",
+     "cluster: every content_id is in content"),
+    ("wrong cluster", "UPDATE cluster SET cluster_id = (SELECT max(content_id) FROM cluster)", "connected components"),
+    ("wrong cluster of a document", "UPDATE document SET cluster_id = uuid() WHERE external_id = 'r1'",
+     "document: the cluster is that of the content"),
+    ("wrong representative",
+     "UPDATE document SET is_representative = NOT is_representative WHERE external_id IN ('base', 'copy')",
+     "every cluster has one representative"),
+    ("no representative", "UPDATE document SET is_representative = false WHERE external_id = 'r1'",
+     "one representative"),
+    ("two representatives", "UPDATE document SET is_representative = true", "every cluster has one representative"),
+    ("wrong n_words of a document", "UPDATE document SET n_words = n_words + 1 WHERE external_id = 'r1'",
+     "document: sizes are those of the content"),
+    ("wrong n_bytes of a document", "UPDATE document SET n_bytes = 0 WHERE external_id = 'r1'", "document: sizes"),
+    ("wrong n_words of a content", "UPDATE content SET n_words = n_words + 1 WHERE content_no = 1", "document: sizes"),
+    ("wrong n_bytes of a content", "UPDATE content SET n_bytes = n_bytes + 1 WHERE content_no = 1",
+     "content: every size is that of its text"),
+    ("changed text", "UPDATE content SET text = text || '.' WHERE content_no = 1",
+     "every id is the SHA-256 of its text"),
+    ("one letter changed", "UPDATE content SET text = 'x' || text[2:] WHERE content_no = 1", "every id is the SHA-256"),
+    ("changed origin", "UPDATE document SET origin = 'synthetic', generation = 1 WHERE external_id = 'r1'",
+     "origin, generation, model and evidence are what the claims say"),
+    ("changed generation", "UPDATE document SET generation = 2 WHERE model = 'gpt-x'", "are what the claims say"),
+    ("changed model", "UPDATE document SET model = 'base-model' WHERE model = 'gpt-x'", "are what the claims say"),
+    ("changed evidence", "UPDATE document SET evidence_rank = 5 WHERE external_id = 'r1'", "are what the claims say"),
+    ("lost claims", "DELETE FROM evidence", "are what the claims say"),
+    ("human of generation 3", "UPDATE document SET generation = 3 WHERE external_id = 'r1'",
+     "generation fits the origin"),
+    ("unknown of generation 0", "UPDATE document SET origin = 'unknown' WHERE external_id = 'r1'", "generation fits"),
+    ("parent of nobody", "UPDATE parent SET document_id = uuid()", "parent: every document_id is in document"),
+    ("lost parent", "UPDATE parent SET parent_id = uuid()", "parent: every parent_id is in document"),
+    ("refused by nobody", "UPDATE quarantine SET ingest_id = uuid()", "quarantine: every ingest_id is in ingest"),
+    ("read more than became of it", "UPDATE ingest SET n_read = n_read + 1", "read = inserted + present + quarantined"),
+    ("inserted more than is there", "UPDATE ingest SET n_inserted = n_inserted + 1, n_present = n_present - 1",
+     "every document that a finished run inserted is there"),
+    ("item whose document is gone", "UPDATE training_set_item SET document_id = uuid() WHERE position = 1",
+     "training_set_item: every document_id is in document"),
+    ("item of no set", "DELETE FROM training_set", "training_set_item: every training_set is in training_set"),
+    ("lost item", "DELETE FROM training_set_item WHERE position = 1", "training_set: counts are those of its items"),
+    ("gap in the order", "UPDATE training_set_item SET position = 7 WHERE position = 1", "training_set: counts"),
+    ("wrong words of a set", "UPDATE training_set SET n_words = n_words + 1", "training_set: counts"),
+    ("wrong bytes of an item", "UPDATE training_set_item SET n_bytes = 0", "training_set: counts"),
+    ("model of a lost set", "UPDATE model SET training_set = 'gone' WHERE name = 'base-model'",
+     "model: every training_set"),
+    ("run of a lost set", "UPDATE training_run SET training_set = 'gone'", "training_run: every training_set"),
+    ("run of a lost model", "UPDATE training_run SET model = 'gone'", "training_run: every model is in model"),
+    ("metric of no run", "DELETE FROM training_run", "metric: every run_id is in training_run"),
+    ("count by no tokenizer", "DELETE FROM tokenizer", "token_count: every tokenizer is in tokenizer"),
+    ("count of no content", "UPDATE token_count SET content_id = uuid()",
+     "token_count: every content_id is in content"),
+    ("counted twice", "INSERT INTO token_count SELECT * FROM token_count",
+     "token_count: every content_id and tokenizer"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the file of a store in which every table has rows."""
+    path = tmp_path_factory.mktemp("check") / "whole.duckdb"
+    with Store.create(path) as store:
+        fill(store)
+        assert violations(store) == []
+    return path.read_bytes()
+
+
+def fill(store: Store) -> None:
+    base = prose(1000)
+    ingest(store, [*prose_records(4), {"text": "…", "id": "no words"}, {"no": "text"}])
+    ingest(store, [{"text": base, "id": "base"}, {"text": base.replace("w", "W", 1) + " more", "id": "copy"}])
+    (parent,) = store.fetch("SELECT document_id FROM document WHERE external_id = 'base'")["document_id"].to_pylist()
+    made = {"text": prose(2000), "id": "made", "parent": str(parent)}
+    ingest(store, [made], source="outputs", origin="synthetic", generation=1, model="gpt-x")
+    with store.transaction() as connection:
+        for statement in (
+            f"""INSERT INTO training_set
+                SELECT 'set', 'digest', {NOW}, '{{}}', '{{}}', 'words', 2, 120, sum(n_bytes), NULL, 1.0 FROM document
+                WHERE external_id IN ('r0', 'r1')""",
+            """INSERT INTO training_set_item SELECT 'set', row_number() OVER (ORDER BY external_id) - 1, document_id, 0,
+                      n_words, n_bytes, NULL, origin, generation, evidence_rank, model, source, licence_class,
+                      cluster_id, 'all'
+               FROM document WHERE external_id IN ('r0', 'r1')""",
+            f"INSERT INTO tokenizer VALUES ('words', 'digest', '{{}}', 10, {NOW})",
+            "INSERT INTO token_count SELECT 'words', content_id, n_words FROM content",
+        ):
+            connection.exec_driver_sql(statement)
+    register_model(store, Model("base-model", "digest", "ngram", "set", 0))
+    with store.transaction() as connection:
+        connection.exec_driver_sql(
+            f"""INSERT INTO training_run
+                SELECT uuid(), 'e', 'quota', 1, 0, 'finished', 'set', 'base-model', '{{}}', {NOW}, {NOW}, '{{}}'"""
+        )
+        connection.exec_driver_sql("INSERT INTO metric SELECT run_id, 'loss', 1.5 FROM training_run")
+
+
+@pytest.mark.parametrize(("statement", "check"), [c[1:] for c in CORRUPTIONS], ids=[c[0] for c in CORRUPTIONS])
+def test_corruption_is_found(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, statement: str, check: str
+) -> None:
+    path = tmp_path_factory.mktemp("corrupt") / "s.duckdb"
+    path.write_bytes(whole)
+    with Store.open(path, writable=True) as store:
+        with store.transaction() as connection:
+            assert connection.exec_driver_sql(statement) is not None
+        found = [finding for finding in check_store(store) if finding.n_violations]
+    assert any(check in finding.check for finding in found), [finding.check for finding in found]
+    for finding in found:
+        assert 1 <= len(finding.examples) <= 3
+        assert finding.n_violations >= len(finding.examples)
+
+
+def test_every_table_has_rows(whole: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("full") / "s.duckdb"
+    path.write_bytes(whole)
+    with Store.open(path) as store:
+        for table in store.fetch("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist():
+            assert store.fetch(f"SELECT count(*) AS n FROM {table}")["n"][0].as_py() > 0, table
+
+
+def test_every_check_is_violated_by_some_corruption(whole: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No check is dead: each is the one that some corruption above is found by."""
+    path = tmp_path_factory.mktemp("all") / "s.duckdb"
+    path.write_bytes(whole)
+    with Store.open(path) as store:
+        names = [finding.check for finding in check_store(store)]
+    assert len(names) == len(set(names))
+    assert [name for name in names if not any(check in name for _, _, check in CORRUPTIONS)] == []
+
+
+def test_command(whole: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("command") / "s.duckdb"
+    path.write_bytes(whole)
+    good = provenance("--store", path, "check")
+    assert (good.code, good.out) == (0, "")
+    assert good.err.endswith("checks, 0 violated\n")
+    with Store.open(path, writable=True) as store, store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE document SET n_words = 0")
+    bad = provenance("--store", path, "check")
+    assert bad.code == 1
+    assert "document: sizes are those of the content" in bad.out
+    assert "violated 7 times" in bad.out
+    as_json = provenance("--store", path, "check", "--json")
+    assert as_json.code == 1
+    assert {"check", "n_violations", "examples"} == json.loads(as_json.out)[0].keys()
