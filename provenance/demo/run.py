@@ -100,8 +100,7 @@ class Demo:
         self._provenance("export", "pretrain", "--format", "jsonl", "--out", self.out / "pretrain.jsonl")
 
         self._heading("5  Models trained on their own output, with and without a human quota (about four minutes)")
-        experiment = corpus_path().parents[3] / "training" / "experiments" / "demo.yaml"
-        self._recurse("run", experiment, "--store", self.store, "--out", self.out / "loop")
+        self._recurse("run", "demo", "--store", self.store, "--out", self.out / "loop")
 
         self._heading("6  The models' output comes back as another crawl: is it recognised?")
         self._return_as_crawl()

@@ -54,8 +54,7 @@ def largest_total(strata: Strata, constraints: Sequence[Constraint], *, limit: i
     """Return the largest total of units, at most `limit`, that parts of documents could make up within the quotas."""
     scale = float(max(limit, 1))
     programme = _quota_programme(strata, constraints, scale)
-    programme.add(np.ones((1, len(strata))), np.array([1.0]))
-    answer = programme.minimise(-np.ones(len(strata)))
+    answer = programme.minimise(-np.eye(1, programme.n, len(strata))[0])
     return -answer[0] * scale if answer else 0.0
 
 
@@ -81,17 +80,18 @@ def amounts(strata: Strata, *, limit: int) -> F64 | None:
     scale, k = float(total), len(strata)
     goal = targets(strata, total) / scale
     values = len(strata.weights)
-    # Variables: x (k), deviation of every stratum (k), of every value (values), largest ratio down and up (2).
+    # Variables: x (k), total (1), deviation of strata (k), of values (values), largest ratio down and up (2).
     programme = _quota_programme(strata, strata.constraints, scale)
     programme.upper = np.concatenate([programme.upper, np.full(k + values + 2, np.inf)])
-    programme.add(np.ones((1, k)), np.array([1.0]))
-    programme.add(-np.ones((1, k)), np.array([-(1.0 - _TOLERANCE)]))
+    _require_total(programme, k)
+    of_strata, of_values, ratios = k + 1, 2 * k + 1, 2 * k + 1 + values
     if values:
         member = sparse.csr_matrix((np.ones(k), (strata.value_of, np.arange(k))), shape=(values, k))
-        _add_deviation(programme, member, member @ goal, first=2 * k)
-    _add_deviation(programme, sparse.identity(k), goal, first=k)
+        _add_deviation(programme, member, member @ goal, first=of_values)
+    _add_deviation(programme, sparse.identity(k), goal, first=of_strata)
     _add_evenness(programme, np.minimum(goal, strata.available / scale))
-    stages = ([slice(2 * k, 2 * k + values)] if values else []) + [slice(k, 2 * k), slice(2 * k + values, None)]
+    stages = [slice(of_values, ratios)] if values else []
+    stages += [slice(of_strata, of_values), slice(ratios, None)]
     found: F64 | None = None
     for stage in stages:
         cost = np.zeros(programme.n)
@@ -114,26 +114,37 @@ def extreme_share(
     """
     scale, k = float(total), len(strata)
     programme = _quota_programme(strata, rest, scale)
-    programme.upper = np.append(programme.upper, 1.0)
-    programme.add(-np.ones((1, k)), np.array([-(1.0 - _TOLERANCE)]))
-    programme.add(np.ones((1, k)), np.array([1.0]))
+    programme.upper = np.append(programme.upper, 1.0)  # the bound
+    _require_total(programme, k)
     sign = -1.0 if constraint[0].bound == "min" else 1.0
-    members = np.array([c.members for c in constraint], dtype=float).reshape(len(constraint), k)
-    programme.add(np.hstack([sign * members, np.full((len(constraint), 1), -sign)]), np.zeros(len(constraint)))
-    cost = np.zeros(k + 1)
-    cost[k] = sign
-    answer = programme.minimise(cost)
+    members = sparse.csr_matrix(np.array([c.members for c in constraint], dtype=float).reshape(-1, k))
+    gap, bound = sparse.csr_matrix((len(constraint), 1)), np.full((len(constraint), 1), -sign)
+    programme.add(sparse.hstack([sign * members, gap, bound]), np.zeros(len(constraint)))
+    answer = programme.minimise(sign * np.eye(1, k + 2, k + 1)[0])
     return abs(answer[0]) if answer else None
 
 
 def _quota_programme(strata: Strata, constraints: Sequence[Constraint], scale: float) -> _Programme:
-    programme = _Programme(strata.available / scale, [], [])
+    """Return the programme of the quotas over the amounts of the strata, and their total as one more variable.
+
+    With the total as a variable a quota's row holds its members only, however many other strata there are.
+    """
+    k = len(strata)
+    programme = _Programme(np.append(strata.available / scale, 1.0), [], [])
+    total = sparse.csr_matrix(np.append(np.ones(k), -1.0)[None, :])
+    programme.add(total, np.zeros(1))
+    programme.add(-total, np.zeros(1))
     if constraints:
-        members = np.array([c.members for c in constraints], dtype=float)  # (C, K)
-        shares = np.array([float(c.share) for c in constraints])[:, None]
         signs = np.array([-1.0 if c.bound == "min" else 1.0 for c in constraints])[:, None]
-        programme.add(sparse.csr_matrix(signs * (members - shares)), np.zeros(len(constraints)))
+        members = sparse.csr_matrix(np.array([c.members for c in constraints], dtype=bool)).multiply(signs)
+        shares = -signs * np.array([float(c.share) for c in constraints])[:, None]
+        programme.add(sparse.hstack([members, shares]), np.zeros(len(constraints)))
     return programme
+
+
+def _require_total(programme: _Programme, k: int) -> None:
+    """Make the total, variable number `k`, reach the scale."""
+    programme.add(-np.eye(1, k + 1, k), np.array([-(1.0 - _TOLERANCE)]))
 
 
 def _add_deviation(programme: _Programme, matrix: sparse.spmatrix, goal: F64, *, first: int) -> None:

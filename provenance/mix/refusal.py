@@ -17,6 +17,8 @@ from provenance.mix.strata import Constraint, Strata
 
 #: Up to so many candidates a conflict of whole documents is narrowed down by solving it again and again.
 _FEW = 500
+#: Up to so many constraints are left out one by one to find an irreducible conflict.
+_MOST_NARROWED = 100
 #: Steps in which a bound gives way where whole documents, not amounts, are the trouble.
 _STEPS = tuple(Fraction(n, 1000) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 
@@ -74,12 +76,17 @@ def _conflict(strata: Strata, failure: Failure, budget: int | None, asked: int) 
 def _irreducible(
     constraints: Sequence[Constraint], feasible: Callable[[Sequence[Constraint]], bool]
 ) -> list[Constraint]:
-    """Return a subset that is infeasible and becomes feasible without any one of its members (a deletion filter)."""
+    """Return a subset that is infeasible and becomes feasible without any one of its members (a deletion filter).
+
+    Of a quota that holds for very many groups all of them are kept.
+    """
     kept = list(constraints)
     for quota in sorted({c.quota for c in kept}):  # whole quotas first: one may hold for thousands of groups
         without = [c for c in kept if c.quota != quota]
         if not feasible(without):
             kept = without
+    if len(kept) > _MOST_NARROWED:
+        return kept
     for constraint in list(kept):
         without = [c for c in kept if c is not constraint]
         if not feasible(without):

@@ -23,6 +23,8 @@ from provenance.mix.strata import Mask, Strata
 #: Candidates around the end of every stratum's prefix that the integer solver may choose among, step by step.
 _WINDOWS = (8, 64, 512, 4096)
 _MOST_VARIABLES = 30_000
+#: Strata that a repair tries, the most helpful ones first.
+_MOST_TRIED = 200
 #: Nodes of the integer solver's search tree; a limit in time would make the result depend on the machine.
 _MOST_NODES = 20_000
 
@@ -88,26 +90,39 @@ class Rules:
         p = np.array([share.numerator for share in shares], dtype=self.kind).reshape(-1, 1)
         self.q = np.array([share.denominator for share in shares], dtype=self.kind).reshape(-1, 1)
         self.effect = np.where(self.members, self.q - p, -p) * np.where(is_min, 1, -1).astype(self.kind)  # (C, K)
+        self._p, self._sign = p[:, 0], np.where(is_min, 1, -1).astype(self.kind)[:, 0]
+        self._sums = sparse.csr_matrix(self.members, dtype=np.int64)
+        # Where units cost: a minimum outside its members, a maximum inside.
+        self._costly = np.nonzero(self.effect < 0)
+        self._cost = -self.effect[self._costly]
 
     def slack(self, units: I64) -> Any:
         """Return the exact slack of every constraint."""
-        return self.effect @ units.astype(self.kind) if len(self.effect) else np.zeros(0, dtype=self.kind)
+        counted = (self._sums @ units).astype(self.kind)
+        return self._sign * (self.q[:, 0] * counted - self._p * int(units.sum()))
 
     def allowance(self, slack: Any, left: int) -> I64:
         """Return how many units every stratum may still get without breaking a constraint or exceeding `left`."""
         allowed = np.full(self.members.shape[1], left, dtype=np.int64)
-        for effect, spare in zip(self.effect, slack, strict=True):
-            costs = effect < 0
-            if costs.any():
-                limits = np.array([spare // -e for e in effect[costs]], dtype=object)
-                allowed[costs] = np.minimum(allowed[costs].astype(object), limits).astype(np.int64)
+        constraint, stratum = self._costly
+        np.minimum.at(allowed, stratum, np.minimum(slack[constraint] // self._cost, left).astype(np.int64))
         return allowed
 
-    def violation(self, slack: Any) -> Any:
-        """Return the missing units, summed over the constraints; (K,) for slacks of shape (C, K)."""
-        return (np.minimum(slack, 0) / self.q.reshape(-1, *([1] * (np.ndim(slack) - 1)))).astype(float).sum(
-            axis=0
-        ) * -1.0
+    def violation(self, slack: Any) -> float:
+        """Return the missing units, summed over the constraints."""
+        return float(-(np.minimum(slack, 0) / self.q[:, 0]).sum())
+
+    def violation_after(self, slack: Any, step: int, sizes: I64) -> F64:
+        """Return the violation if every stratum by itself got its size more (step 1) or less (step -1)."""
+        violated = slack < 0
+        helpful = np.flatnonzero((step * self.effect[violated].astype(float).sum(axis=0) > 0) & (sizes > 0))
+        helpful = helpful[
+            np.argsort(-step * self.effect[violated][:, helpful].astype(float).sum(axis=0), kind="stable")
+        ]
+        after = np.full(len(sizes), np.inf)
+        for k in helpful[:_MOST_TRIED]:
+            after[k] = self.violation(slack + step * self.effect[:, k] * int(sizes[k]))
+        return after
 
 
 def nearby_share(share: Fraction, largest: int, *, up: bool) -> Fraction:
@@ -148,13 +163,12 @@ def _repair(selection: Selection, rules: Rules, budget: int) -> bool:
         slack = rules.slack(selection.units)
         if not len(slack) or (slack >= 0).all():
             return True
-        now = float(rules.violation(slack))
+        now = rules.violation(slack)
         left = budget - selection.total
         best: tuple[float, int, int] | None = None
         for step in (1, -1):
             sizes = selection.sizes_ahead(step)
-            after = rules.violation(slack[:, None] + step * rules.effect * sizes.astype(rules.kind))
-            after = np.where((sizes == 0) | ((step == 1) & (sizes > left)), np.inf, after)
+            after = rules.violation_after(slack, step, np.where((step == 1) & (sizes > left), 0, sizes))
             k = int(np.argmin(after))
             if after[k] < now and best is None:
                 best = (float(after[k]), k, step)

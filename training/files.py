@@ -1,0 +1,73 @@
+"""The files of a loop beside its store: exports, models, outputs. What has its name is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import OutputTaken
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write under a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(data, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read_json(path: Path) -> Any:
+    """Return what `write_json` wrote, None where there is no such file or it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where the files of one experiment lie."""
+
+    root: Path
+
+    @classmethod
+    def claim(cls, out: Path, *, experiment: str, store_id: str) -> Folder:
+        """Return the experiment's folder under `out`, which belongs to one store only.
+
+        Raises
+        ------
+        OutputTaken : `out` holds the files of another store
+        """
+        owner = read_json(out / "store.json")
+        if owner is None:
+            write_json(out / "store.json", {"store_id": store_id})
+        elif owner["store_id"] != store_id:
+            raise OutputTaken(out, owner["store_id"])
+        return cls(out / experiment)
+
+    def texts(self, training_set: str) -> Path:
+        """Return the file with what evaluation needs of a set: held-out texts, or generation 0's words."""
+        return self.root / "texts" / f"{training_set}.json"
+
+    def blocks(self, training_set: str) -> Path:
+        """Return where a training set lies as token blocks."""
+        return self.root / "blocks" / training_set
+
+    def model(self, name: str) -> Path:
+        """Return where a fitted model lies."""
+        return self.root / "models" / name
+
+    def fit(self, name: str) -> Path:
+        """Return the file that says what a model was fitted on and how; written after the model."""
+        return self.root / "models" / f"{name}.fit.json"
+
+    def has_model(self, name: str) -> bool:
+        """Return whether a fitted model is there with the account of its fit."""
+        return self.fit(name).exists() and self.model(name).exists()
+
+    def output(self, name: str) -> Path:
+        """Return the file with what a model wrote and its metrics; written after both are complete."""
+        return self.root / "outputs" / f"{name}.json"

@@ -1,0 +1,79 @@
+"""Settings of each learner, as an experiment's `learner:` section gives them. Importing this loads no learner."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Init = Literal["scratch", "previous", "pretrained"]
+
+
+class LearnerConfig(BaseModel):
+    """Settings of one kind of learner; `inits` says how a later generation of it may begin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inits: ClassVar[tuple[Init, ...]] = ("scratch",)
+
+    name: str
+
+    @property
+    def pretrained(self) -> str | None:
+        """The pretrained model that generation 0 begins from, if any."""
+        return None
+
+
+class NgramConfig(LearnerConfig):
+    """Interpolated bigram model: p = bigram·p(w|v) + unigram·p(w) + the rest spread evenly over the vocabulary."""
+
+    name: Literal["ngram"] = "ngram"
+    bigram: float = Field(0.8, ge=0, lt=1)
+    """Weight of the bigram frequencies."""
+    unigram: float = Field(0.199, ge=0, lt=1)
+    """Weight of the unigram frequencies."""
+    sample_length: int = Field(2048, ge=2)
+    """Tokens of one sampled chain; documents end inside it wherever the model ends them."""
+
+    @model_validator(mode="after")
+    def _leaves_a_uniform_part(self) -> NgramConfig:
+        if self.bigram + self.unigram >= 1:
+            raise ValueError("bigram + unigram must stay below 1: the rest is what an unseen word gets")
+        return self
+
+
+class TransformerConfig(LearnerConfig):
+    """A Hugging Face causal language model: OPT from these sizes, or any model by name or local folder."""
+
+    inits: ClassVar[tuple[Init, ...]] = ("scratch", "previous", "pretrained")
+
+    name: Literal["transformer"] = "transformer"
+    model: str | None = None
+    """Name (`facebook/opt-125m`) or folder of a causal LM; without it an OPT of the sizes below from scratch."""
+    n_layers: int = Field(2, ge=1)
+    width: int = Field(128, ge=1)
+    n_heads: int = Field(4, ge=1)
+    feedforward_width: int = Field(512, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    warmup_frac: float = Field(0.1, ge=0, lt=1)
+    """Share of the training steps in which the learning rate rises; without it small models lose .5 nats."""
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    sample_batch: int = Field(320, ge=1)
+    """Sequences sampled side by side."""
+
+    @property
+    def pretrained(self) -> str | None:
+        """The pretrained model that generation 0 begins from, if any."""
+        return self.model
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TransformerConfig:
+        if self.width % self.n_heads:
+            raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        return self
+
+
+#: The `learner:` section of an experiment; `name` says which.
+AnyLearnerConfig = Annotated[NgramConfig | TransformerConfig, Field(discriminator="name")]

@@ -1,0 +1,155 @@
+"""A bigram learner in numpy: fitted by counting, from scratch every generation. It forgets as fast as samples do."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from training.errors import BlocksUnusable
+from training.learners.base import Decoding, FitResult, Learner, Progress, Sample, TokenNll, no_progress
+from training.learners.bigram import BigramSampler, BigramTable
+from training.learners.configs import Init, LearnerConfig, NgramConfig
+from training.learners.tokenizers import UNKNOWN_WORD, encode, end_of_text, train_word_level
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+
+
+class NgramLearner(Learner):
+    """The interpolated bigram model of `BigramTable`, over the words of generation 0.
+
+    The unknown word is no word: it is left out of counts, samples and scores, so that a collapsed model cannot hide in
+    it.
+    """
+
+    name: ClassVar[str] = "ngram"
+
+    def __init__(self, config: NgramConfig, tokenizer_json: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.config = config
+        self.tokenizer_json = tokenizer_json
+        self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
+        self.end = end_of_text(self.tokenizer)
+        self.unknown: int | None = self.tokenizer.token_to_id(UNKNOWN_WORD)
+        size = self.tokenizer.get_vocab_size()
+        nothing = np.zeros(0, np.int64)
+        self.table = BigramTable(config, np.zeros(size, np.int64), nothing, nothing, excluded=self.unknown)
+
+    @classmethod
+    def train_tokenizer(cls, texts: Iterable[str], *, vocab_size: int) -> Tokenizer:
+        """Train a word-level tokenizer."""
+        return train_word_level(texts, vocab_size=vocab_size)
+
+    @classmethod
+    def create(
+        cls, config: LearnerConfig, *, tokenizer_json: str, block_length: int, init: Init = "scratch", seed: int
+    ) -> Self:
+        """Make a model without counts; it needs neither block length nor seed."""
+        return cls(cast(NgramConfig, config), tokenizer_json)
+
+    def fit(
+        self,
+        blocks: npt.NDArray[np.integer[Any]],
+        *,
+        epochs: int,
+        learning_rate: float,
+        batch_size: int,
+        seed: int,
+        progress: Progress = no_progress,
+    ) -> FitResult:
+        """Count words and bigrams within blocks. Counting knows no epochs, learning rate, batches or seed."""
+        started = time.perf_counter()
+        if blocks.size == 0 or int(blocks.max()) >= self.table.size:
+            raise BlocksUnusable(f"they are empty, or hold tokens beyond the vocabulary of {self.table.size:,}")
+        self.table = BigramTable.count(self.config, blocks, size=self.table.size, excluded=self.unknown)
+        progress(1, 1)
+        return FitResult(
+            n_steps=1,
+            n_tokens=int(blocks.size),
+            loss=self._loss(),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _loss(self) -> float:
+        """Return the mean nats of the bigrams that were counted."""
+        before, after = np.divmod(self.table.keys, self.table.size)
+        weights = self.table.bigram / max(1, self.table.bigram.sum())
+        return float(weights @ -np.log(self.table.probability(before, after)))
+
+    def sample(self, n_tokens: int, *, decoding: Decoding, seed: int, progress: Progress = no_progress) -> list[Sample]:
+        """Draw chains side by side, each from the beginning of a text, and cut them where the model ends a text."""
+        length = self.config.sample_length
+        n_chains = -(-n_tokens // length)
+        rng = np.random.default_rng(seed)
+        drawn = np.empty((n_chains, length), np.int64)
+        before = np.full(n_chains, self.end, np.int64)
+        sampler = BigramSampler(self.table, decoding)
+        for step in range(length):
+            before = sampler.draw(before, rng)
+            drawn[:, step] = before
+            progress((step + 1) * n_chains, length * n_chains)
+        return [
+            Sample(self.tokenizer.decode(part.tolist()), len(part))
+            for chain in drawn
+            for part in np.split(chain[chain != self.end], _ends(chain == self.end))
+            if len(part)
+        ]
+
+    def nll(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[TokenNll]:
+        """Score every known word after the known word before it; a text begins after the end-of-text token."""
+        found = []
+        for done, (ids, spans) in enumerate(encode(self.tokenizer, texts), start=1):
+            known = ids != self.unknown
+            ids, spans = ids[known], spans[known]
+            before = np.concatenate([[self.end], ids])[:-1]
+            found.append(TokenNll(-np.log(self.table.probability(before, ids)), spans))
+            progress(done, len(texts))
+        return found
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over weights of the mixture, tokenizer and counts."""
+        digest = hashlib.sha256(self.config.model_dump_json().encode())
+        digest.update(self.tokenizer_json.encode())
+        for counts in (self.table.unigram, self.table.keys, self.table.bigram):
+            digest.update(np.ascontiguousarray(counts, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def n_parameters(self) -> int:
+        """Counts that are not zero."""
+        return int(np.count_nonzero(self.table.unigram)) + len(self.table.bigram)
+
+    def write(self, directory: Path) -> dict[str, Any]:
+        """Write counts and tokenizer."""
+        (directory / "tokenizer.json").write_text(self.tokenizer_json, encoding="utf-8")
+        table = self.table
+        np.savez(directory / "counts.npz", unigram=table.unigram, keys=table.keys, bigram=table.bigram)
+        return {"config": self.config.model_dump()}
+
+    @classmethod
+    def read(cls, directory: Path, card: dict[str, Any]) -> Self:
+        """Load counts and tokenizer; arrays only, never pickles."""
+        learner = cls(
+            NgramConfig.model_validate(card["config"]), (directory / "tokenizer.json").read_text(encoding="utf-8")
+        )
+        with np.load(directory / "counts.npz", allow_pickle=False) as counts:
+            learner.table = BigramTable(
+                learner.config, counts["unigram"], counts["keys"], counts["bigram"], excluded=learner.unknown
+            )
+        return learner
+
+
+def _ends(is_end: npt.NDArray[np.bool_]) -> Ints:
+    """Return where to split a chain from which the end tokens were taken out."""
+    ends = np.flatnonzero(is_end)
+    return ends - np.arange(len(ends))

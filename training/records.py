@@ -1,0 +1,202 @@
+"""What a loop leaves in the store: one row a run, its metrics, the model, and the model's output as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+from sqlalchemy import func, insert, select, update
+
+from provenance.ids import as_uuid, composite_digest
+from provenance.ingest.pipeline import ingest_chunks
+from provenance.ingest.readers.records import chunks_of
+from provenance.lineage.models import Model, register_model
+from provenance.records import Claim
+from provenance.store import schema
+from provenance.store.store import Store, utc_now
+from training.errors import ExperimentChanged
+from training.experiment import Experiment
+from training.learners.base import Decoding
+from training.mixes import evaluation_source
+
+_run = schema.training_run.c
+
+#: What may be changed in an experiment that has runs already.
+EXTENSIBLE = ("description", "generations", "seeds", "arms")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model of an experiment: its arm, seed and generation."""
+
+    experiment: str
+    arm: str
+    seed: int
+    generation: int
+    model: str
+
+    @property
+    def run_id(self) -> UUID:
+        """Id of the run's row: the same for the same experiment, arm, seed and generation."""
+        return as_uuid(
+            composite_digest("training run", self.experiment, self.arm, str(self.seed), str(self.generation))
+        )
+
+
+def check_unchanged(store: Store, experiment: Experiment) -> None:
+    """Compare an experiment with the runs of that name in the store.
+
+    Raises
+    ------
+    ExperimentChanged : a setting differs that finished runs depend on
+    """
+    rows = store.fetch(select(_run.config).where(_run.experiment == experiment.name).distinct()).to_pylist()
+    given = experiment.as_mapping()
+    for row in rows:
+        stored = Experiment.from_mapping(_json(row["config"])).as_mapping()
+        for field, value in stored.items():
+            if field not in EXTENSIBLE and value != given[field]:
+                raise ExperimentChanged(experiment.name, field, value, given[field])
+        arms = {arm["name"]: arm for arm in given["arms"]}
+        for arm in stored["arms"]:
+            if arm["name"] in arms and arms[arm["name"]] != arm:
+                raise ExperimentChanged(experiment.name, f"arm {arm['name']}", arm, arms[arm["name"]])
+
+
+def _json(value: Any) -> Any:
+    import json
+
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def finished_runs(store: Store, experiment: str) -> set[UUID]:
+    """Return the ids of the finished runs of an experiment."""
+    query = select(_run.run_id).where(_run.experiment == experiment, _run.state == "finished")
+    with store.read() as connection:
+        return {UUID(str(run_id)) for run_id in connection.execute(query).scalars()}
+
+
+def begin_run(store: Store, run: Run, *, training_set: str, config: Mapping[str, Any]) -> None:
+    """Enter a run as running; one that was interrupted stays as it was entered."""
+    with store.transaction() as connection:
+        if connection.execute(select(func.count()).where(_run.run_id == run.run_id)).scalar_one():
+            return
+        row = {
+            "run_id": run.run_id,
+            "experiment": run.experiment,
+            "arm": run.arm,
+            "seed": run.seed,
+            "generation": run.generation,
+            "state": "running",
+            "training_set": training_set,
+            "model": None,
+            "config": dict(config),
+            "started_at": utc_now(),
+        }
+        connection.execute(insert(schema.training_run), [row])
+
+
+def finish_run(store: Store, run: Run, *, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+    """Enter a run's metrics and mark it finished, in one transaction."""
+    rows = pa.table(
+        {
+            "run_id": pa.array([str(run.run_id)] * len(metrics), pa.string()),
+            "metric": pa.array(list(metrics), pa.string()),
+            "value": pa.array(list(metrics.values()), pa.float64()),
+        }
+    )
+    with store.transaction() as connection:
+        store.append(connection, "metric", rows)
+        connection.execute(
+            update(schema.training_run)
+            .where(_run.run_id == run.run_id)
+            .values(state="finished", model=run.model, finished_at=utc_now(), seconds=dict(seconds))
+        )
+
+
+def enter_model(store: Store, run: Run, *, account: Mapping[str, Any], learner: str, path: str) -> int:
+    """Register a fitted model and return its generation: that of the newest text it was trained on.
+
+    Raises
+    ------
+    NameTaken : the store has another model of that name
+    """
+    item = schema.training_set_item.c
+    with store.read() as connection:
+        newest = connection.execute(select(func.max(item.generation)).where(item.training_set == run.model))
+        generation = int(newest.scalar_one() or 0)
+    parameters = {key: account[key] for key in ("n_parameters", "n_steps", "fit_tokens", "loss", "made_from")}
+    model = Model(
+        name=run.model,
+        digest=account["digest"],
+        learner=learner,
+        training_set=run.model,
+        generation=generation,
+        parameters=parameters,
+        path=path,
+    )
+    register_model(store, model)
+    return generation
+
+
+def ingest_output(
+    store: Store, run: Run, samples: Mapping[str, list[str]], *, generation: int, decoding: Mapping[str, Any]
+) -> None:
+    """Take a model's output into the store as documents of the generation after the model's.
+
+    Text under the arm's decoding has the model's name as its source; the evaluation sample a source of its own, which
+    no training set draws from.
+    """
+    claim = Claim.make("synthetic", generation=generation + 1, model=run.model)
+    decodings = {"arm": dict(decoding), "t1": Decoding().model_dump()}
+    sources = {"arm": run.model, "t1": evaluation_source(run.model)}
+    for kind, texts in samples.items():
+        records = _documents(run, texts, kind=kind, decoding=decodings[kind])
+        source = sources[kind]
+        ingest_chunks(store, chunks_of(records, name=source), name=source, source=source, claim=claim)
+
+
+def _documents(run: Run, texts: list[str], *, kind: str, decoding: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for number, text in enumerate(texts, start=1):
+        yield {
+            "id": f"{number:06d}",
+            "text": text,
+            "metadata": {
+                "experiment": run.experiment,
+                "arm": run.arm,
+                "seed": run.seed,
+                "generation_of_model": run.generation,
+                "training_set": run.model,
+                "sample": kind,
+                "decoding": dict(decoding),
+            },
+        }
+
+
+def near_duplicate_metrics(store: Store, run: Run) -> dict[str, float]:
+    """Return which shares of a model's output are near-copies of its other output, and of human text."""
+    table = store.fetch(_NEAR_DUPLICATES, {"source": run.model}).to_pylist()[0]
+    if not table["n"]:
+        return {}
+    return {
+        "arm_near_duplicates_within": table["within"] / table["n"],
+        "arm_near_duplicates_human": table["human"] / table["n"],
+    }
+
+
+_NEAR_DUPLICATES = """
+WITH mine AS (
+    SELECT cluster_id, count(*) AS n FROM document WHERE source = :source GROUP BY cluster_id
+),
+human AS (
+    SELECT DISTINCT cluster_id FROM document WHERE origin = 'human' AND cluster_id IN (SELECT cluster_id FROM mine)
+)
+SELECT
+    coalesce(sum(n), 0)::BIGINT AS n,
+    coalesce(sum(n) FILTER (n > 1), 0)::BIGINT AS within,
+    coalesce(sum(n) FILTER (cluster_id IN (SELECT cluster_id FROM human)), 0)::BIGINT AS human
+FROM mine
+"""

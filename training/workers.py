@@ -1,0 +1,123 @@
+"""Running the heavy steps of several arms side by side, in processes of their own.
+
+Each worker computes with its own number of threads, so that results do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager
+from multiprocessing.queues import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+from training.learners import runtime
+from training.work import GenerationTask, run_generation
+
+#: Told the name of the model, the phase, and how many of how many units of it are done.
+TaskProgress = Callable[[str, str, int, int], None]
+Message = tuple[str, str, int, int]
+Outcome = dict[str, Any] | BaseException
+
+#: A worker reports progress at most so often.
+REPORT_EVERY_S = 0.2
+
+_messages: SimpleQueue[Message | None] | None = None
+
+
+class Workers(AbstractContextManager["Workers"]):
+    """Runs generation tasks; processes are started when they are first needed and kept.
+
+    Parameters
+    ----------
+    jobs : tasks at a time; 1 runs them in this process
+    threads : threads of each
+    """
+
+    def __init__(self, *, jobs: int, threads: int, progress: TaskProgress) -> None:
+        self.jobs = jobs
+        self.threads = threads
+        self.progress = progress
+        self._pool: ProcessPoolExecutor | None = None
+        self._queue: SimpleQueue[Message | None] | None = None
+        self._reader: threading.Thread | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            if kind is not None:
+                for process in list((self._pool._processes or {}).values()):
+                    process.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._queue is not None and self._reader is not None:
+            self._queue.put(None)
+            self._reader.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def run(self, tasks: Sequence[GenerationTask]) -> list[Outcome]:
+        """Run tasks and return their results, or the errors that ended them, in the order of the tasks."""
+        if self.jobs == 1:
+            runtime.set_threads(self.threads)
+            return [self._run_here(task) for task in tasks]
+        pool = self._started()
+        futures: list[Future[dict[str, Any]]] = [pool.submit(_run_in_worker, task) for task in tasks]
+        wait(futures)
+        return [future.exception() or future.result() for future in futures]
+
+    def _run_here(self, task: GenerationTask) -> Outcome:
+        try:
+            return run_generation(task, lambda phase, done, total: self.progress(task.name, phase, done, total))
+        except Exception as error:  # handed over, as from a worker
+            return error
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._queue = context.SimpleQueue()
+            self._reader = threading.Thread(target=self._read, args=(self._queue,), name="progress", daemon=True)
+            self._reader.start()
+            self._pool = ProcessPoolExecutor(
+                self.jobs, mp_context=context, initializer=_begin_worker, initargs=(self._queue, self.threads)
+            )
+        return self._pool
+
+    def _read(self, queue: SimpleQueue[Message | None]) -> None:
+        while (message := queue.get()) is not None:
+            self.progress(*message)
+
+
+def _begin_worker(queue: SimpleQueue[Message | None], threads: int) -> None:
+    """Set up a worker process; it ends when the process that started it does, even when that was killed."""
+    global _messages
+    _messages = queue
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    runtime.set_threads(threads)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="watch parent", daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _run_in_worker(task: GenerationTask) -> dict[str, Any]:
+    last = 0.0
+
+    def report(phase: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if _messages is not None and (done >= total or now - last >= REPORT_EVERY_S):
+            last = now
+            _messages.put((task.name, phase, done, total))
+
+    return run_generation(task, report)
