@@ -69,5 +69,9 @@ class Folder:
         return self.fit(name).exists() and self.model(name).exists()
 
     def output(self, name: str) -> Path:
-        """Return the file with what a model wrote and its metrics; written after both are complete."""
+        """Return the file with what a model wrote for the next generation."""
         return self.root / "outputs" / f"{name}.json"
+
+    def evaluation(self, name: str) -> Path:
+        """Return the file with a model's evaluation sample and metrics."""
+        return self.root / "outputs" / f"{name}.evaluation.json"

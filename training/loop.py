@@ -140,16 +140,16 @@ class _Loop:
 
     def _generation(self, todo: list[tuple[Run, Arm | None]], preparation: Preparation, workers: Workers) -> int:
         """Make the runs of one generation and return how many were not there before."""
+        if not todo:
+            return 0
         tasks = []
         for run, arm in todo:
             self.board.update(run.model, "mix", 0, 1)
-            task = preparation.task(run, arm)
+            tasks.append(preparation.task(run, arm))
             begin_run(self.store, run, training_set=run.model, config=self.experiment.as_mapping())
-            tasks.append(task)
-        if not tasks:
-            return 0
+            workers.start(tasks[-1])  # it reads files only: the next arm's set is made meanwhile
         with self.store.suspended():
-            outcomes = workers.run(tasks)
+            outcomes = workers.finish()
         failures = []
         n_new = 0
         for (run, _), task, outcome in zip(todo, tasks, outcomes, strict=True):
@@ -164,19 +164,21 @@ class _Loop:
 
     def _record(self, run: Run, task: GenerationTask, outcome: dict[str, Any]) -> bool:
         """Enter model, output and metrics; return False where they were entered before."""
+        account, evaluation = outcome["fit_and_sample"], outcome["evaluate"]
         generation = enter_model(
-            self.store, run, account=outcome, learner=self.experiment.learner.name, path=str(task.model)
+            self.store, run, account=account, learner=self.experiment.learner.name, path=str(task.model)
         )
         if self._is_finished(run):
             return False
-        samples = read_json(task.output)["samples"]
+        samples = {"arm": read_json(task.output)["texts"], "t1": read_json(task.evaluation)["texts"]}
         ingest_output(self.store, run, samples, generation=generation, decoding=task.decoding)
-        seconds = outcome["seconds"]
+        seconds = {**account["seconds"], **evaluation["seconds"]}
         metrics = {
-            **outcome["metrics"],
+            **evaluation["metrics"],
             **near_duplicate_metrics(self.store, run),
-            "fit_tokens": float(outcome["fit_tokens"]),
-            "train_loss": float(outcome["loss"]),
+            "fit_tokens": float(account["fit_tokens"]),
+            "sample_tokens": float(account["sample_tokens"] + evaluation["n_tokens"]),
+            "train_loss": float(account["loss"]),
             **{f"{phase}_seconds": float(value) for phase, value in seconds.items()},
         }
         finish_run(self.store, run, metrics=metrics, seconds=seconds)

@@ -80,6 +80,7 @@ class Preparation:
             model=folder.model(run.model),
             fit=folder.fit(run.model),
             output=folder.output(run.model),
+            evaluation=folder.evaluation(run.model),
             first_model=folder.model(first),
             heldout=heldout,
             lexicon=self._lexicon(first),

@@ -1,4 +1,4 @@
-"""The heavy steps of a generation: fit, sample, evaluate. They read and write files only and never see the store.
+"""The first heavy step of a generation: fit a model and let it write. Steps read and write files, never the store.
 
 A step leaves a file that says what it was made from. Done again with the same inputs it is found to be done; with
 others it is done anew. So a killed loop goes on where it was.
@@ -19,10 +19,7 @@ from training.learners.base import Decoding, FitResult, Learner, Sample
 from training.learners.configs import Init, LearnerConfig
 from training.learners.registry import config_type, learner_type, load_learner
 from training.learners.tokenizers import count_tokens
-from training.metrics.generated import generated_metrics
-from training.metrics.heldout import heldout_metrics
-from training.metrics.resemblance import resemblance_metrics
-from training.metrics.words import Lexicon, words_in
+from training.metrics.words import words_in
 from training.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -44,7 +41,8 @@ class GenerationTask:
     name : of the model
     learner : settings of the learner, as the experiment has them
     init, previous : how the model begins; the folder of the model before it
-    blocks, model, fit, output : where it reads its blocks, and writes itself, the account of its fit, its output
+    blocks, model, fit, output, evaluation : where it reads its blocks, and writes itself, the account of its fit, what
+        it wrote for the next generation, and its metrics
     first_model : folder of generation 0's model, whose view of the output is a metric
     heldout, lexicon : files with the texts that are evaluated, and with generation 0's words
     n_sampled : tokens of output to be made under `decoding`
@@ -69,13 +67,14 @@ class GenerationTask:
     model: Path
     fit: Path
     output: Path
+    evaluation: Path
     first_model: Path
     heldout: Path
     lexicon: Path
 
 
-def run_generation(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
-    """Fit, sample and evaluate one model; return the account of it, without the texts.
+def fit_and_sample(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
+    """Fit a model and let it write what the next generation needs; return the account of both, without the texts.
 
     Raises
     ------
@@ -83,12 +82,17 @@ def run_generation(task: GenerationTask, progress: PhaseProgress) -> dict[str, A
     SampleTooSmall : the model writes next to nothing
     """
     learner, account = _fitted(task, progress)
-    made_from = {"model": account["digest"], **_output_inputs(task)}
+    made_from = {"model": account["digest"], "decoding": task.decoding, "n_sampled": task.n_sampled}
     output = read_json(task.output)
     if output is None or output["made_from"] != made_from:
-        output = {"made_from": made_from, **_sampled_and_evaluated(task, learner or load_learner(task.model), progress)}
+        decoding = Decoding.model_validate(task.decoding)
+        drawn = draw_samples(
+            task, learner or load_learner(task.model), "arm", decoding, task.n_sampled, progress=progress
+        )
+        output = {"made_from": made_from, **drawn}
         write_json(task.output, output)
-    return {**account, "metrics": output["metrics"], "seconds": {**account["seconds"], **output["seconds"]}}
+    seconds = {**account["seconds"], "sample": output["seconds"]}
+    return {**account, "sample_tokens": output["n_tokens"], "seconds": seconds}
 
 
 def _fit_inputs(task: GenerationTask, blocks_digest: str) -> dict[str, Any]:
@@ -103,17 +107,6 @@ def _fit_inputs(task: GenerationTask, blocks_digest: str) -> dict[str, Any]:
         "learning_rate": task.learning_rate,
         "batch_size": task.batch_size,
         "seed": task.seed,
-    }
-
-
-def _output_inputs(task: GenerationTask) -> dict[str, Any]:
-    return {
-        "decoding": task.decoding,
-        "n_sampled": task.n_sampled,
-        "n_evaluated": task.n_evaluated,
-        "n_heldout": task.n_heldout,
-        "heldout": read_json(task.heldout)["digest"],
-        "lexicon": read_json(task.lexicon)["digest"],
     }
 
 
@@ -137,7 +130,6 @@ def _fitted(task: GenerationTask, progress: PhaseProgress) -> tuple[Learner | No
     account = {
         "made_from": inputs,
         **_account(learner, result),
-        "blocks_digest": blocks.manifest["files"]["blocks.npy"],
     }
     write_json(task.fit, account)
     return learner, account
@@ -170,61 +162,23 @@ def _begun(task: GenerationTask, tokenizer_json: str) -> Learner:
     )
 
 
-def _sampled_and_evaluated(task: GenerationTask, learner: Learner, progress: PhaseProgress) -> dict[str, Any]:
-    """Return samples under both decodings, all metrics, and the seconds that each took."""
-    lexicon = Lexicon(read_json(task.lexicon)["counts"])
-    tokenizer = _tokenizer(task)
-    clock = time.perf_counter
-    started = clock()
-    decodings = {"arm": (Decoding.model_validate(task.decoding), task.n_sampled), "t1": (Decoding(), task.n_evaluated)}
-    samples = {
-        kind: _draw(task, learner, tokenizer, kind, decoding, n_tokens, progress)
-        for kind, (decoding, n_tokens) in decodings.items()
-    }
-    sampled = clock()
-    texts = _heldout_texts(task, tokenizer)
-    scores = learner.nll(texts, progress=lambda done, total: progress("evaluate", done, total))
-    metrics = heldout_metrics(texts, scores, lexicon=lexicon)
-    first = learner if task.first_model == task.model else load_learner(task.first_model)
-    for kind, drawn in samples.items():
-        evaluated = cut_to_tokens([sample.text for sample in drawn], tokenizer, task.n_evaluated)
-        found = {**generated_metrics(evaluated, lexicon=lexicon), **resemblance_metrics(first.nll(evaluated))}
-        metrics |= {f"{kind}_{name}": value for name, value in found.items()}
-    return {
-        "samples": {kind: [sample.text for sample in drawn] for kind, drawn in samples.items()},
-        "metrics": metrics | {"sample_tokens": float(sum(s.n_tokens for drawn in samples.values() for s in drawn))},
-        "seconds": {"sample": sampled - started, "evaluate": clock() - sampled},
-    }
-
-
-def _tokenizer(task: GenerationTask) -> Tokenizer:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_str(TokenBlocks.open(task.blocks).tokenizer_json)
-
-
-def _draw(
-    task: GenerationTask,
-    learner: Learner,
-    tokenizer: Tokenizer,
-    kind: str,
-    decoding: Decoding,
-    n_tokens: int,
-    progress: PhaseProgress,
-) -> list[Sample]:
-    """Draw samples until those that a training set can use hold `n_tokens` tokens, as a training set counts them.
+def draw_samples(
+    task: GenerationTask, learner: Learner, kind: str, decoding: Decoding, n_tokens: int, *, progress: PhaseProgress
+) -> dict[str, Any]:
+    """Draw texts until those that a training set can use hold `n_tokens` tokens, as a training set counts them.
 
     Notes
     -----
     The tokenizer may need fewer tokens for a text than were drawn, and some texts are unusable (empty, or with a NUL
     character): the store refuses and counts those, so all are kept here.
     """
+    started = time.perf_counter()
+    tokenizer = tokenizer_of(task)
     drawn: list[Sample] = []
-    usable = 0
-    for turn in range(SAMPLE_ROUNDS):
-        missing = n_tokens - usable
-        if missing <= 0:
-            return drawn
+    usable = turn = 0
+    while (missing := n_tokens - usable) > 0:
+        if turn == SAMPLE_ROUNDS:
+            raise SampleTooSmall(task.name, n_tokens, usable, SAMPLE_ROUNDS)
         new = learner.sample(
             missing,
             decoding=decoding,
@@ -233,27 +187,21 @@ def _draw(
         )
         drawn += new
         usable += sum(count_tokens(tokenizer, [sample.text for sample in new if is_usable(sample.text)]))
-    raise SampleTooSmall(task.name, n_tokens, usable, SAMPLE_ROUNDS)
+        turn += 1
+    return {
+        "texts": [sample.text for sample in drawn],
+        "n_tokens": sum(sample.n_tokens for sample in drawn),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def tokenizer_of(task: GenerationTask) -> Tokenizer:
+    """Return the tokenizer that a task's blocks were made with."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(task.blocks / "tokenizer.json"))
 
 
 def is_usable(text: str) -> bool:
     """Return whether a text has words and can be stored."""
     return "\0" not in text and bool(words_in(text))
-
-
-def _heldout_texts(task: GenerationTask, tokenizer: Tokenizer) -> list[str]:
-    texts: list[str] = read_json(task.heldout)["texts"]
-    return texts if task.n_heldout is None else cut_to_tokens(texts, tokenizer, task.n_heldout)
-
-
-def cut_to_tokens(texts: list[str], tokenizer: Tokenizer, n_tokens: int) -> list[str]:
-    """Return the first texts, the last one cut, that together hold `n_tokens` tokens; all if they hold fewer."""
-    kept: list[str] = []
-    missing = n_tokens
-    for text in texts:
-        if missing <= 0:
-            break
-        offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-        kept.append(text if len(offsets) <= missing else text[: offsets[missing - 1][1]])
-        missing -= len(offsets)
-    return kept

@@ -9,20 +9,24 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager
 from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
+from training.evaluate import evaluate
 from training.learners import runtime
-from training.work import GenerationTask, run_generation
+from training.work import GenerationTask, PhaseProgress, fit_and_sample
 
 #: Told the name of the model, the phase, and how many of how many units of it are done.
 TaskProgress = Callable[[str, str, int, int], None]
 Message = tuple[str, str, int, int]
 Outcome = dict[str, Any] | BaseException
+
+#: What is done for every model, one after the other.
+STEPS: tuple[Callable[[GenerationTask, PhaseProgress], dict[str, Any]], ...] = (fit_and_sample, evaluate)
 
 #: A worker reports progress at most so often.
 REPORT_EVERY_S = 0.2
@@ -46,6 +50,8 @@ class Workers(AbstractContextManager["Workers"]):
         self._pool: ProcessPoolExecutor | None = None
         self._queue: SimpleQueue[Message | None] | None = None
         self._reader: threading.Thread | None = None
+        self._tasks: list[GenerationTask] = []
+        self._pending: dict[Future[dict[str, Any]], tuple[int, int]] = {}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -62,19 +68,36 @@ class Workers(AbstractContextManager["Workers"]):
     def __enter__(self) -> Self:
         return self
 
-    def run(self, tasks: Sequence[GenerationTask]) -> list[Outcome]:
-        """Run tasks and return their results, or the errors that ended them, in the order of the tasks."""
+    def start(self, task: GenerationTask) -> None:
+        """Begin a task, or keep it until `finish` where there is but one process."""
+        self._tasks.append(task)
+        if self.jobs > 1:
+            self._pending[self._started().submit(_run_in_worker, 0, task)] = (len(self._tasks) - 1, 0)
+
+    def finish(self) -> list[Outcome]:
+        """Wait for the tasks begun: return the results of their steps by name, or what ended them, in their order."""
+        tasks, self._tasks = self._tasks, []
         if self.jobs == 1:
             runtime.set_threads(self.threads)
             return [self._run_here(task) for task in tasks]
-        pool = self._started()
-        futures: list[Future[dict[str, Any]]] = [pool.submit(_run_in_worker, task) for task in tasks]
-        wait(futures)
-        return [future.exception() or future.result() for future in futures]
+        accounts: list[dict[str, Any]] = [{} for _ in tasks]
+        outcomes: list[Outcome] = list(accounts)
+        while self._pending:
+            for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+                i, step = self._pending.pop(future)
+                error = future.exception()
+                if error is not None:
+                    outcomes[i] = error
+                    continue
+                accounts[i][STEPS[step].__name__] = future.result()
+                if step + 1 < len(STEPS):
+                    self._pending[self._started().submit(_run_in_worker, step + 1, tasks[i])] = (i, step + 1)
+        return outcomes
 
     def _run_here(self, task: GenerationTask) -> Outcome:
         try:
-            return run_generation(task, lambda phase, done, total: self.progress(task.name, phase, done, total))
+            report = _named(task.name, self.progress)
+            return {step.__name__: step(task, report) for step in STEPS}
         except Exception as error:  # handed over, as from a worker
             return error
 
@@ -110,7 +133,11 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def _run_in_worker(task: GenerationTask) -> dict[str, Any]:
+def _named(name: str, progress: TaskProgress) -> PhaseProgress:
+    return lambda phase, done, total: progress(name, phase, done, total)
+
+
+def _run_in_worker(step: int, task: GenerationTask) -> dict[str, Any]:
     last = 0.0
 
     def report(phase: str, done: int, total: int) -> None:
@@ -120,4 +147,4 @@ def _run_in_worker(task: GenerationTask) -> dict[str, Any]:
             last = now
             _messages.put((task.name, phase, done, total))
 
-    return run_generation(task, report)
+    return STEPS[step](task, report)

@@ -21,6 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ProvenanceError as error:
         print(f"provenance: {error}", file=sys.stderr)
         raise SystemExit(1) from error
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        # Control-C while the database works; elsewhere typer says it.
+        print("provenance: interrupted; the transaction was rolled back", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 __all__ = ["main"]

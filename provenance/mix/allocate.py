@@ -8,12 +8,14 @@ import numpy as np
 
 from provenance.mix.draw import Taken
 from provenance.mix.errors import QuotaNotMet
-from provenance.mix.programme import F64, amounts, largest_total
-from provenance.mix.rounding import Rules, Search, round_greedily, search, take_what_fits, taken_prefixes
+from provenance.mix.programme import amounts, largest_total
+from provenance.mix.rounding import Rules, Search, Selection, round_greedily, search, take_what_fits, taken_prefixes
 from provenance.mix.strata import Strata
 
 #: Beyond this share of the budget left over, documents are looked for behind one that is too large to fit.
 _NOTICEABLE = 0.01
+#: Margins to try for quotas, in documents of mean size: with many strata, rounding each of them costs some.
+_MARGINS = (0.0, 2.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class Failure:
     reason: str
 
 
-def allocate(strata: Strata, *, budget: int | None) -> Allocation | Failure:
+def allocate(strata: Strata, *, budget: int | None, thorough: bool = True) -> Allocation | Failure:
     """Return an allocation of at most `budget` units and more than `budget` less one document, or why there is none.
 
     Parameters
     ----------
     strata : candidates, none of them larger than the budget
     budget : units; None takes every candidate
+    thorough : whether to search for single documents where prefixes of the strata do not do
 
     Notes
     -----
@@ -67,8 +70,7 @@ def allocate(strata: Strata, *, budget: int | None) -> Allocation | Failure:
     # The solver's answer is true to about 1e-7 of the budget: what is nearly enough is decided by whole documents.
     if largest_total(strata, strata.constraints, limit=budget) < at_least - 1e-6 * budget:
         return Failure("quotas")
-    wanted = amounts(strata, limit=budget)
-    taken = _whole_documents(strata, wanted if wanted is not None else np.zeros(len(strata)), budget, at_least)
+    taken = _whole_documents(strata, budget, at_least, thorough=thorough)
     if isinstance(taken, Search):
         return Failure("whole documents" if taken.proved else "not found")
     return _checked(strata, taken, one)
@@ -88,17 +90,27 @@ def without_larger(strata: Strata, limit: int) -> Strata:
     return replace(strata, sizes=sizes, rows=rows, available=available)
 
 
-def _whole_documents(strata: Strata, wanted: F64, budget: int, at_least: int) -> list[Taken] | Search:
-    selection, met = round_greedily(strata, wanted, budget=budget)
-    if met:
-        left = budget - selection.total
-        mean = strata.available.sum() / max(1, selection.lengths.sum())
-        if selection.total >= at_least and (left <= mean or left <= _NOTICEABLE * budget):
-            return taken_prefixes(selection)
-        taken = take_what_fits(selection, budget=budget)
-        if sum(_units(strata, taken)) >= at_least:
-            return taken
-    found = search(selection, budget=budget, at_least=at_least)
+def _whole_documents(strata: Strata, budget: int, at_least: int, *, thorough: bool) -> list[Taken] | Search:
+    """Return whole documents: prefixes near the amounts, else near amounts with a margin, else by search."""
+    mean = float(strata.available.sum()) / max(1, sum(len(rows) for rows in strata.rows))
+    selections = []
+    for margin in _MARGINS:
+        wanted = amounts(strata, limit=budget, margin=margin * mean)
+        if wanted is None:
+            continue
+        selection, met = round_greedily(strata, wanted, budget=budget, carry=margin > 0)
+        selections.append(selection)
+        if met:
+            left = budget - selection.total
+            if selection.total >= at_least and (left <= mean or left <= _NOTICEABLE * budget):
+                return taken_prefixes(selection)
+            taken = take_what_fits(selection, budget=budget)
+            if sum(_units(strata, taken)) >= at_least:
+                return taken
+    if not thorough:
+        return Search(None, False)
+    start = selections[0] if selections else Selection(strata, np.zeros(len(strata)))
+    found = search(start, budget=budget, at_least=at_least)
     return found.taken if found.taken is not None else found
 
 

@@ -101,7 +101,7 @@ class InfeasibleMix(ProvenanceError, ValueError):
         by parts of documents but by no set of whole ones), or `not found` (the search ended without a proof)
     conflict : an irreducible set of bounds that cannot hold together at this budget; where the budget itself is too
         large, the bounds that each ask for more than there is
-    largest_budget : the largest budget in the same unit that is feasible; 0 when none is
+    largest_budget : the largest budget in the same unit for which a training set was found; 0 when none was
     changes : for every quota that alone could give way, how far; the least first
     """
 

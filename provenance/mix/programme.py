@@ -69,10 +69,16 @@ def targets(strata: Strata, total: float) -> F64:
     return np.array(total * available * share[strata.value_of], dtype=np.float64)
 
 
-def amounts(strata: Strata, *, limit: int) -> F64 | None:
+def amounts(strata: Strata, *, limit: int, margin: float = 0.0) -> F64 | None:
     """Return the units to take from every stratum, as near to the targets as quotas and `limit` allow.
 
-    Returns None where quotas leave nothing to take.
+    Parameters
+    ----------
+    margin : units by which every quota is to be exceeded, so that whole documents near the amounts keep it too
+
+    Returns
+    -------
+    (K,) units, or None where quotas leave nothing to take, or nothing with the margin
     """
     total = largest_total(strata, strata.constraints, limit=limit)
     if total <= 0:
@@ -81,7 +87,7 @@ def amounts(strata: Strata, *, limit: int) -> F64 | None:
     goal = targets(strata, total) / scale
     values = len(strata.weights)
     # Variables: x (k), total (1), deviation of strata (k), of values (values), largest ratio down and up (2).
-    programme = _quota_programme(strata, strata.constraints, scale)
+    programme = _quota_programme(strata, strata.constraints, scale, margin=margin)
     programme.upper = np.concatenate([programme.upper, np.full(k + values + 2, np.inf)])
     _require_total(programme, k)
     of_strata, of_values, ratios = k + 1, 2 * k + 1, 2 * k + 1 + values
@@ -124,7 +130,9 @@ def extreme_share(
     return abs(answer[0]) if answer else None
 
 
-def _quota_programme(strata: Strata, constraints: Sequence[Constraint], scale: float) -> _Programme:
+def _quota_programme(
+    strata: Strata, constraints: Sequence[Constraint], scale: float, *, margin: float = 0.0
+) -> _Programme:
     """Return the programme of the quotas over the amounts of the strata, and their total as one more variable.
 
     With the total as a variable a quota's row holds its members only, however many other strata there are.
@@ -138,7 +146,9 @@ def _quota_programme(strata: Strata, constraints: Sequence[Constraint], scale: f
         signs = np.array([-1.0 if c.bound == "min" else 1.0 for c in constraints])[:, None]
         members = sparse.csr_matrix(np.array([c.members for c in constraints], dtype=bool)).multiply(signs)
         shares = -signs * np.array([float(c.share) for c in constraints])[:, None]
-        programme.add(sparse.hstack([members, shares]), np.zeros(len(constraints)))
+        # Where nothing or everything counts there is no margin to be had, nor is one needed.
+        partial = [0 < c.share < 1 and 0 < int(strata.available[c.members].sum()) for c in constraints]
+        programme.add(sparse.hstack([members, shares]), np.where(partial, -margin / scale, 0.0))
     return programme
 
 

@@ -19,6 +19,8 @@ from provenance.mix.strata import Constraint, Strata
 _FEW = 500
 #: Up to so many constraints are left out one by one to find an irreducible conflict.
 _MOST_NARROWED = 100
+#: Beyond so many candidates whole documents hardly ever fail where amounts do not: no search for single ones.
+_MANY = 20_000
 #: Steps in which a bound gives way where whole documents, not amounts, are the trouble.
 _STEPS = tuple(Fraction(n, 1000) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 
@@ -63,12 +65,15 @@ def _conflict(strata: Strata, failure: Failure, budget: int | None, asked: int) 
         def feasible(constraints: Sequence[Constraint]) -> bool:
             return largest_total(strata, constraints, limit=asked) >= at_least - 1e-6 * asked
 
-        return _irreducible(strata.constraints, feasible)
+        kept = _irreducible(strata.constraints, feasible)
+        if len(kept) > _MOST_NARROWED:  # of all the groups those that can exceed their maximum say something
+            kept = [c for c in kept if c.bound == "min" or strata.available[c.members].sum() > c.share * asked]
+        return kept
     if sum(len(rows) for rows in strata.rows) > _FEW:
         return []
 
     def whole(constraints: Sequence[Constraint]) -> bool:
-        return isinstance(allocate(replace(strata, constraints=tuple(constraints)), budget=asked), Allocation)
+        return _feasible(replace(strata, constraints=tuple(constraints)), asked)
 
     return _irreducible(strata.constraints, whole)
 
@@ -118,13 +123,24 @@ def _largest_budget(strata: Strata, asked: int) -> int:
     if budget <= 0:
         return 0
     fitting = without_larger(strata, budget)
-    if isinstance(allocate(fitting, budget=budget), Allocation):
+    if _feasible(fitting, budget):
         return budget
+    if sum(len(rows) for rows in fitting.rows) > _MANY:
+        return _next_below(fitting, budget)
     start = Selection(fitting, np.zeros(len(fitting)))
     found = search(start, budget=min(budget, asked), at_least=1, largest=True)
     if found.taken is None:
         return 0
     return sum(int(sizes[t.places()].sum()) for sizes, t in zip(fitting.sizes, found.taken, strict=True))
+
+
+def _next_below(strata: Strata, bound: int) -> int:
+    """Return a budget below the bound that is feasible, the largest that a few attempts find."""
+    for per_mille in (999, 995, 990, 970, 950, 900, 800, 500):
+        budget = bound * per_mille // 1000
+        if budget > 0 and _feasible(without_larger(strata, budget), budget):
+            return budget
+    return 0
 
 
 def _changes(
@@ -137,10 +153,16 @@ def _changes(
         rest = [c for c in strata.constraints if (c.quota, c.bound) != (quota, bound)]
         for to in _candidates(strata, own, rest, failure, asked):
             eased = tuple(replace(c, share=to) for c in own) + tuple(rest)
-            if isinstance(allocate(replace(strata, constraints=eased), budget=budget), Allocation):
+            if _feasible(replace(strata, constraints=eased), budget):
                 changes.append(Change(quota, bound, own[0].share, to))
                 break
     return sorted(changes, key=lambda change: abs(change.to - change.share))
+
+
+def _feasible(strata: Strata, budget: int | None) -> bool:
+    """Return whether an allocation is found; among very many candidates without searching for single documents."""
+    thorough = sum(len(rows) for rows in strata.rows) <= _MANY
+    return isinstance(allocate(strata, budget=budget, thorough=thorough), Allocation)
 
 
 def _candidates(

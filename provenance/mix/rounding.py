@@ -35,22 +35,24 @@ class Selection:
     Attributes
     ----------
     strata : what is drawn from
-    prefix : (K,) documents of every stratum
+    prefix : (K,) documents of every stratum: the most that do not exceed its amount, or with `carry` its amount and
+        what the strata before it left, so that the total is not short by a part of a document of every stratum
     """
 
-    def __init__(self, strata: Strata, amounts: F64) -> None:
+    def __init__(self, strata: Strata, amounts: F64, *, carry: bool = False) -> None:
         self.strata = strata
         self.lengths = np.array([len(sizes) for sizes in strata.sizes], dtype=np.int64)
         self._start = np.concatenate([[0], np.cumsum(self.lengths + 1)])[:-1]
         self._cumulated = np.concatenate(
             [np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)]) for sizes in strata.sizes]
         )
-        # A thousandth of a unit is the solver's rounding, not an amount.
-        below = [
-            np.searchsorted(self._cumulated[a : a + n + 1], amount + 1e-3, side="right") - 1
-            for a, n, amount in zip(self._start, self.lengths, amounts, strict=True)
-        ]
-        self.prefix: I64 = np.array(below, dtype=np.int64)
+        prefix, carried = [], 0.0
+        for start, n, amount in zip(self._start, self.lengths, amounts, strict=True):
+            # A thousandth of a unit is the solver's rounding, not an amount.
+            cumulated = self._cumulated[start : start + n + 1]
+            prefix.append(int(np.searchsorted(cumulated, amount + carried + 1e-3, side="right")) - 1)
+            carried = max(0.0, carried + amount - float(cumulated[prefix[-1]])) if carry else 0.0
+        self.prefix: I64 = np.array(prefix, dtype=np.int64)
 
     @property
     def units(self) -> I64:
@@ -148,9 +150,9 @@ def nearby_share(share: Fraction, largest: int, *, up: bool) -> Fraction:
     return Fraction((1 + a * d) // b if up else (a * d - 1) // b, d)
 
 
-def round_greedily(strata: Strata, amounts: F64, *, budget: int) -> tuple[Selection, bool]:
+def round_greedily(strata: Strata, amounts: F64, *, budget: int, carry: bool = False) -> tuple[Selection, bool]:
     """Return prefixes near the amounts, and whether they meet every quota."""
-    selection, rules = Selection(strata, amounts), Rules(strata, budget=budget)
+    selection, rules = Selection(strata, amounts, carry=carry), Rules(strata, budget=budget)
     met = _repair(selection, rules, budget)
     if met:
         _fill(selection, rules, amounts, budget)

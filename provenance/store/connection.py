@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.engine import URL
+import duckdb
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -76,6 +77,7 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
         pool_size=4,
         max_overflow=8,
     )
+    event.listen(engine, "handle_error", _abandon_when_fatal)
     deadline = time.monotonic() + wait_s
     with _note_while_waiting(path) as note:
         while True:
@@ -91,6 +93,12 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
                     raise StoreBusy(path, holder, wait_s) from error
                 note()
                 time.sleep(_POLL_S)
+
+
+def _abandon_when_fatal(context: ExceptionContext) -> None:
+    """Let go of a connection whose database gave up (a full disk met while it merged its log): it cannot roll back."""
+    if isinstance(context.original_exception, duckdb.FatalException):
+        context.is_disconnect = True
 
 
 def someone_waits(path: Path) -> bool:

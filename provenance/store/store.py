@@ -83,6 +83,8 @@ class Store:
                     connection.commit()
                     _write_settings(connection, dedup or DedupParameters())
                     connection.commit()
+                    # Into the file itself, or an error: a log beside it would not follow its new name.
+                    connection.exec_driver_sql("CHECKPOINT")
             finally:
                 engine.dispose()
             draft.rename(target)
@@ -178,7 +180,11 @@ class Store:
             raise StoreReadOnly(self.path)
         try:
             with self._engine.begin() as connection:
-                yield connection
+                try:
+                    yield connection
+                except duckdb.FatalException:  # after which it cannot even be rolled back
+                    connection.invalidate()
+                    raise
         except _CANNOT_WRITE as error:
             raise StoreWriteFailed(self.path, first_line(str(error))) from error
         except DBAPIError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,14 +249,13 @@ def test_failed_arm_does_not_take_the_others_with_it(
 ) -> None:
     from training import workers
 
-    original: Callable[..., dict[str, Any]] = workers.run_generation
-
-    def failing(task: Any, progress: Any) -> dict[str, Any]:
+    def fit_and_sample(task: Any, progress: Any) -> dict[str, Any]:
         if ".quota.s1.g1" in task.name:
             raise LossNotFinite(7, float("nan"))
         return original(task, progress)
 
-    monkeypatch.setattr(workers, "run_generation", failing)
+    original, evaluate = workers.STEPS
+    monkeypatch.setattr(workers, "STEPS", (fit_and_sample, evaluate))
     with pytest.raises(LossNotFinite):
         run_experiment(corpus, experiment(), out=tmp_path / "out", jobs=1)
     finished = rows(corpus, "SELECT arm FROM training_run WHERE state = 'finished' AND generation = 1")

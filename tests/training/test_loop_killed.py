@@ -22,6 +22,15 @@ from tests.training.loop_factory import (
 )
 from training.loop import run_experiment
 
+ARMS = [{"name": "replace", "regime": "replace"}, {"name": "quota", "regime": "quota", "share": 0.5}]
+
+#: When to kill, by the number of jobs: before the first model is fitted, while one samples, between generations, amid
+#: the arms of one, near the end.
+KILLED_AT = {
+    1: ("models to make", "tiny.shared.s1.g0: held-out", "tiny.quota.s1.g1: sample", "tiny.replace.s1.g2: held-out"),
+    2: ("tiny.shared.s1.g0: sample", "tiny.replace.s1.g1: held-out", "tiny.quota.s1.g2: fit"),
+}
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,7 +47,7 @@ def undisturbed(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copyfile(filled, folder / "store.duckdb")
     with Store.open(folder / "store.duckdb", writable=True) as store:
-        run_experiment(store, experiment(), out=folder / "out", jobs=1)
+        run_experiment(store, experiment(arms=ARMS), out=folder / "out", jobs=1)
         return _state(store)
 
 
@@ -59,23 +68,15 @@ def _killed_at(line: str, command: list[str]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", sorted(KILLED_AT))
 def test_killed_loop_goes_on_where_it_was(
     filled: Path, undisturbed: tuple[object, object, object], tmp_path: Path, jobs: int
 ) -> None:
     store = tmp_path / "store.duckdb"
     shutil.copyfile(filled, store)
-    command = recurse_command("run", write_experiment(tmp_path), "--store", store, "--jobs", jobs)
-    # Before the first model is fitted, while it samples, between generations, amid the arms of one, near the end.
-    for line in (
-        "models to make",
-        "tiny.shared.s1.g0: sample",
-        "tiny.shared.s1.g0: held-out",
-        "tiny.quota.s1.g1: fit",
-        "tiny.quota.s1.g1: held-out",
-        "tiny.fixed.s1.g2: sample",
-        "tiny.replace.s1.g2: held-out",
-    ):
+    command = recurse_command("run", write_experiment(tmp_path, arms=ARMS), "--store", store, "--jobs", jobs)
+    for line in KILLED_AT[jobs]:
         assert _killed_at(line, command), line
     subprocess.run(command, check=True, env=environment(), stderr=subprocess.DEVNULL)
     with Store.open(store) as opened:

@@ -17,7 +17,7 @@ from training.learners.tokenizers import train_byte_bpe
 
 pytest.importorskip("torch")
 
-CONFIG = TransformerConfig(n_layers=1, width=16, n_heads=2, feedforward_width=32, sample_batch=3)
+CONFIG = TransformerConfig(n_layers=1, width=16, n_heads=2, feedforward_width=32, sample_batch=3, sample_length=24)
 TEXTS = [
     "The state of the Union is strong, and the people of the States are free.",
     "We recommend to the Congress a law for the public lands.\n\nThe lands are wide.",
@@ -157,18 +157,22 @@ def test_cache_draws_what_a_full_forward_pass_would(tokenizer_json: str) -> None
     [row] = draw_sequences(
         learner.model,
         1,
-        LENGTH - 1,
+        2 * LENGTH,
         begin=learner.begin,
+        context=LENGTH,
         batch=1,
         decoding=Decoding(top_k=1),
         seed=0,
         progress=lambda done, total: None,
     )
-    ids = [learner.begin]
+    ids, drawn = [learner.begin], []
     with torch.inference_mode():
-        for _ in range(LENGTH - 1):
-            ids.append(int(learner.model(torch.tensor([ids])).logits[0, -1].argmax()))
-    assert row.tolist() == ids[1:]
+        while len(drawn) < 2 * LENGTH:
+            drawn.append(int(learner.model(torch.tensor([ids])).logits[0, -1].argmax()))
+            ids.append(drawn[-1])
+            if len(ids) > LENGTH:  # the context is full: go on from its second half
+                ids = ids[-LENGTH // 2 :]
+    assert row.tolist() == drawn
 
 
 def test_draws_follow_the_models_distribution(tokenizer_json: str) -> None:
@@ -182,7 +186,15 @@ def test_draws_follow_the_models_distribution(tokenizer_json: str) -> None:
 
     n = 4000
     rows = draw_sequences(
-        learner.model, n, 1, begin=learner.begin, batch=n, decoding=Decoding(), seed=1, progress=lambda *_: None
+        learner.model,
+        n,
+        1,
+        begin=learner.begin,
+        context=LENGTH,
+        batch=n,
+        decoding=Decoding(),
+        seed=1,
+        progress=lambda *_: None,
     )
     share = np.bincount(rows[:, 0], minlength=len(p)) / n
     assert np.abs(share - p).max() < 5 * math.sqrt(p.max() / n)

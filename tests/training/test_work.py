@@ -12,10 +12,11 @@ import pytest
 
 from training import errors
 from training.errors import LossNotFinite, SampleTooSmall
+from training.evaluate import cut_to_tokens
 from training.files import Folder, read_json, write_json
 from training.learners.base import Sample
 from training.learners.ngram import NgramLearner
-from training.work import cut_to_tokens, is_usable
+from training.work import is_usable
 from training.workers import Workers
 
 
@@ -43,9 +44,10 @@ def test_model_that_writes_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) 
             return [Sample(" ", 1)] + [Sample("a b", 2)] * (self.turns == 1)
 
     tokenizer = NgramLearner.train_tokenizer(["a b"], vocab_size=10)
+    monkeypatch.setattr(work, "tokenizer_of", lambda task: tokenizer)
     task = type("Task", (), {"seed": 1, "name": "m"})()
     with pytest.raises(SampleTooSmall, match="gave 2 usable tokens in 20 rounds"):
-        work._draw(task, Mute(), tokenizer, "arm", Decoding(), 10, lambda *_: None)  # type: ignore[arg-type]
+        work.draw_samples(task, Mute(), "arm", Decoding(), 10, progress=lambda *_: None)  # type: ignore[arg-type]
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
@@ -69,10 +71,12 @@ def test_failure_in_a_worker_keeps_its_facts(tmp_path: Path) -> None:
 
     empty = tmp_path / "none"
     task = GenerationTask(
-        "m", {"name": "ngram"}, "scratch", None, 8, 1, 1.0, 1, 1, {}, 10, 10, None, *([empty] * 7)
+        "m", {"name": "ngram"}, "scratch", None, 8, 1, 1.0, 1, 1, {}, 10, 10, None, *([empty] * 8)
     )  # fmt: skip
     with Workers(jobs=2, threads=1, progress=lambda *_: None) as workers:
-        [one, two] = workers.run([task, task])
+        workers.start(task)
+        workers.start(task)
+        [one, two] = workers.finish()
     assert type(one).__name__ == type(two).__name__ == "ExportDamaged"
     assert str(empty) in str(one)
 

@@ -60,7 +60,9 @@ class TransformerConfig(LearnerConfig):
     """Share of the training steps in which the learning rate rises; without it small models lose .5 nats."""
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
-    sample_batch: int = Field(320, ge=1)
+    sample_length: int = Field(512, ge=2)
+    """Tokens of one sampled sequence; texts end inside it wherever the model ends them."""
+    sample_batch: int = Field(96, ge=1)
     """Sequences sampled side by side."""
 
     @property

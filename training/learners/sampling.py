@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ def draw_sequences(
     length: int,
     *,
     begin: int,
+    context: int,
     batch: int,
     decoding: Decoding,
     seed: int,
@@ -24,39 +26,64 @@ def draw_sequences(
 ) -> npt.NDArray[np.int64]:
     """Draw sequences after the token `begin`; a model that ends a text goes on with the next in the same sequence.
 
+    Parameters
+    ----------
+    context : tokens that the model sees at most
+    batch : sequences drawn side by side
+
     Returns
     -------
     (n_sequences, length) int64
-
-    Notes
-    -----
-    Tokens are drawn by inverting the cumulative distribution: on a CPU twice as fast as `torch.multinomial`, which
-    draws one number per entry of the vocabulary.
     """
-    from transformers import DynamicCache
-
     generator = torch.Generator().manual_seed(seed)
-    model.eval()
+    total = n_sequences * length
     batches = []
-    done = 0
+    model.eval()
     with torch.inference_mode():
-        while done < n_sequences:
-            rows = min(batch, n_sequences - done)
-            tokens = torch.full((rows, 1), begin, dtype=torch.long, device=model.device)
-            cache = DynamicCache(config=model.config)
-            columns = []
-            for step in range(length):
-                out = model(input_ids=tokens, past_key_values=cache, use_cache=True)
-                tokens = draw(out.logits[:, -1].float(), decoding, generator)  # (rows, 1)
+        for first in range(0, n_sequences, batch):
+            rows = min(batch, n_sequences - first)
+            columns: list[torch.Tensor] = []
+            for tokens in _columns(model, rows, begin=begin, context=context, decoding=decoding, generator=generator):
                 columns.append(tokens)
-                progress(done * length + (step + 1) * rows, n_sequences * length)
+                progress(first * length + len(columns) * rows, total)
+                if len(columns) == length:
+                    break
             batches.append(torch.cat(columns, dim=1).cpu().numpy())
-            done += rows
     return np.concatenate(batches)
 
 
+def _columns(
+    model: Any, rows: int, *, begin: int, context: int, decoding: Decoding, generator: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Yield the next token of every sequence, (rows, 1), without end.
+
+    Notes
+    -----
+    When the context is full the model goes on from its second half. A block of training text begins amid a document as
+    well, so this is nothing new to it.
+    """
+    from transformers import DynamicCache
+
+    tokens = torch.full((rows, 1), begin, dtype=torch.long, device=model.device)
+    window, cache = [tokens], DynamicCache(config=model.config)
+    while True:
+        out = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        tokens = draw(out.logits[:, -1].float(), decoding, generator)
+        yield tokens
+        window.append(tokens)
+        if len(window) > context:
+            window, cache = window[-max(1, context // 2) :], DynamicCache(config=model.config)
+            tokens = torch.cat(window, dim=1)
+
+
 def draw(logits: torch.Tensor, decoding: Decoding, generator: torch.Generator) -> torch.Tensor:
-    """Draw one token per row of logits, (rows, vocabulary) -> (rows, 1)."""
+    """Draw one token per row of logits, (rows, vocabulary) -> (rows, 1).
+
+    Notes
+    -----
+    By inverting the cumulative distribution: on a processor twice as fast as `torch.multinomial`, which draws one
+    number per entry of the vocabulary.
+    """
     cumulative = decode_logits(logits, decoding).cumsum(dim=-1)
     uniform = torch.rand(len(logits), 1, generator=generator).to(logits.device)
     chosen = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)

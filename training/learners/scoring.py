@@ -11,8 +11,8 @@ import torch
 
 from training.learners.base import Progress
 
-#: Windows scored side by side.
-BATCH = 32
+#: Windows scored side by side: on a processor so few that their logits stay in its cache.
+BATCH_CPU, BATCH_GPU = 8, 64
 #: Target that is not scored.
 PADDING = -100
 
@@ -42,13 +42,14 @@ def score(
     windows = [window for i, ids in enumerate(texts) for window in _windows(i, ids, begin=begin, length=length)]
     # Equal lengths together: less padding.
     windows.sort(key=lambda window: (-len(window.ids), window.text, window.start))
+    size = BATCH_CPU if model.device.type == "cpu" else BATCH_GPU
     model.eval()
     with torch.inference_mode():
-        for first in range(0, len(windows), BATCH):
-            batch = windows[first : first + BATCH]
+        for first in range(0, len(windows), size):
+            batch = windows[first : first + size]
             for window, nats in zip(batch, _score_batch(model, batch), strict=True):
                 found[window.text][window.start : window.start + len(nats)] = nats
-            progress(min(first + BATCH, len(windows)), len(windows))
+            progress(min(first + size, len(windows)), len(windows))
     return found
 
 
@@ -71,10 +72,10 @@ def _score_batch(model: Any, batch: Sequence[Window]) -> list[npt.NDArray[np.flo
         targets[row, :n] = window.ids
     logits = model(input_ids=torch.from_numpy(inputs).to(model.device), use_cache=False).logits.float()
     nats = torch.nn.functional.cross_entropy(
-        logits.transpose(1, 2),
-        torch.from_numpy(targets).to(model.device),
+        logits.flatten(0, 1),
+        torch.from_numpy(targets).to(model.device).flatten(),
         ignore_index=PADDING,
         reduction="none",
-    )  # (windows, longest)
-    values = nats.double().cpu().numpy()
+    )  # (windows * longest,)
+    values = nats.view(targets.shape).double().cpu().numpy()
     return [values[row, : len(window.ids)] for row, window in enumerate(batch)]

@@ -103,15 +103,16 @@ class TransformerLearner(Learner):
         )
 
     def sample(self, n_tokens: int, *, decoding: Decoding, seed: int, progress: Progress = no_progress) -> list[Sample]:
-        """Draw sequences of a block's length, each from the token that begins a text, cut where the model ends one."""
+        """Draw sequences, each from the token that begins a text, and cut them where the model ends a text."""
         from training.learners.sampling import draw_sequences
 
-        length = self.block_length - 1
+        length = self.config.sample_length
         sequences = draw_sequences(
             self.model,
             -(-n_tokens // length),
             length,
             begin=self.begin,
+            context=self.block_length,
             batch=self.config.sample_batch,
             decoding=decoding,
             seed=seed,
