@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from provenance.cli.app import app
 
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        app(args=list(arguments) if arguments is not None else None, prog_name="provenance")
     except ProvenanceError as error:
         print(f"provenance: {error}", file=sys.stderr)
         raise SystemExit(1) from error

@@ -55,10 +55,7 @@ def _print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
     from provenance.mix.errors import render_refusal
 
     if as_json:
-        facts = dict(refusal.__dict__)
-        facts["conflict"] = [dict(one.__dict__) for one in refusal.conflict]
-        facts["changes"] = [dict(one.__dict__) for one in refusal.changes]
-        print_json(facts)
+        print_json(refusal.as_mapping())
     say(render_refusal(refusal))
 
 

@@ -11,6 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provenance.errors import QueryFailed
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -101,7 +103,11 @@ def write_result(table: pa.Table, *, kind: str, out: Path | None) -> None:
 
 
 def _rows(table: pa.Table) -> Iterable[tuple[Any, ...]]:
-    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+    try:
+        columns = [column.to_pylist() for column in table.columns]
+    except (OverflowError, ValueError) as error:  # times that Python lacks: infinity, the year 20000
+        raise QueryFailed(f"a value cannot be printed ({error}); cast its column to VARCHAR") from error
+    return zip(*columns, strict=True)
 
 
 def _write_text(table: pa.Table, kind: str, file: Any) -> None:
@@ -135,13 +141,15 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _write_parquet(table: pa.Table, out: Path | None) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if out is not None:
-        pq.write_table(table, out)
-        return
-    if sys.stdout.isatty():
+    if out is None and sys.stdout.isatty():
         import typer
 
         raise typer.BadParameter("Parquet is no text for a terminal: give --out FILE or redirect the output.")
-    pq.write_table(table, sys.stdout.buffer)
+    table = table.rename_columns(_distinct(table.column_names))
+    try:
+        pq.write_table(table, out if out is not None else sys.stdout.buffer)
+    except pa.ArrowNotImplementedError as error:
+        raise QueryFailed(f"Parquet cannot hold the result ({error}); cast the column to VARCHAR") from error
