@@ -33,7 +33,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest known word, with a space before it, or nothing."""
     close = nearest(word, known)
     return f" Did you mean {close!r}?" if close else ""
 
@@ -157,7 +158,7 @@ class UnknownSource(ProvenanceError, LookupError):
         self.name = name
         self.known = tuple(known)
         super().__init__(
-            f"There is no source {name!r}.{_did_you_mean(name, self.known)} "
+            f"There is no source {name!r}.{did_you_mean(name, self.known)} "
             f"Give --origin to make it on the fly, or run: provenance source add {name} --origin ORIGIN"
         )
 
@@ -182,7 +183,7 @@ class UnknownOrigin(ProvenanceError, ValueError):
     def __init__(self, word: str) -> None:
         self.word = word
         known = ("human", "synthetic", "mixed", "unknown")
-        super().__init__(f"{word!r} is no origin.{_did_you_mean(word, known)} Expected one of: {', '.join(known)}.")
+        super().__init__(f"{word!r} is no origin.{did_you_mean(word, known)} Expected one of: {', '.join(known)}.")
 
 
 class ContradictoryClaim(ProvenanceError, ValueError):
@@ -235,7 +236,7 @@ class UnknownName(ProvenanceError, LookupError):
         self.kind = kind
         self.name = name
         self.known = tuple(known)
-        super().__init__(f"There is no {kind} {name!r}.{_did_you_mean(name, self.known)}{' ' + hint if hint else ''}")
+        super().__init__(f"There is no {kind} {name!r}.{did_you_mean(name, self.known)}{' ' + hint if hint else ''}")
 
 
 class NameTaken(ProvenanceError, ValueError):

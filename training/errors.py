@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from provenance.errors import ProvenanceError, nearest
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = nearest(word, known)
-    return f" Did you mean {close!r}?" if close else ""
+from provenance.errors import ProvenanceError, did_you_mean, nearest
 
 
 class UnknownLearner(ProvenanceError, LookupError):
@@ -20,7 +15,7 @@ class UnknownLearner(ProvenanceError, LookupError):
         self.name = name
         self.known = tuple(known)
         super().__init__(
-            f"There is no learner {name!r}.{_did_you_mean(name, self.known)} Expected one of: {', '.join(self.known)}."
+            f"There is no learner {name!r}.{did_you_mean(name, self.known)} Expected one of: {', '.join(self.known)}."
         )
 
 
@@ -68,7 +63,7 @@ class UnknownExperiment(ProvenanceError, LookupError):
         self.known = tuple(known)
         have = f"It has: {', '.join(self.known)}." if self.known else "It has none."
         super().__init__(
-            f"The store has no runs of an experiment {name!r}.{_did_you_mean(name, self.known)} {have} "
+            f"The store has no runs of an experiment {name!r}.{did_you_mean(name, self.known)} {have} "
             "Make them with: recurse run EXPERIMENT.yaml"
         )
 

@@ -66,7 +66,7 @@ class Folder:
 
     def has_model(self, name: str) -> bool:
         """Return whether a fitted model is there with the account of its fit."""
-        return self.fit(name).exists() and self.model(name).exists()
+        return read_json(self.fit(name)) is not None and (self.model(name) / "learner.json").exists()
 
     def output(self, name: str) -> Path:
         """Return the file with what a model wrote for the next generation."""

@@ -129,10 +129,7 @@ class _Loop:
         """Whether a run is to be made: it is not finished, or a later one needs files of it that are gone."""
         if not self._is_finished(run):
             return True
-        if (
-            read_json(self.folder.fit(run.model)) is not None
-            and (self.folder.model(run.model) / "learner.json").exists()
-        ):
+        if self.folder.has_model(run.model):
             return False
         later = range(run.generation + 1, self.experiment.generations + 1)
         followers = [(r, a) for generation in later for r, a in self._runs(generation) if r.seed == run.seed]

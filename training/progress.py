@@ -12,8 +12,6 @@ from training.records import Run
 if TYPE_CHECKING:
     from rich.table import Table
 
-PHASES = ("mix", "fit", "sample", "evaluate", "ingest")
-
 
 class Board(Protocol):
     """Told what the loop does."""

@@ -150,11 +150,17 @@ class Preparation:
         """Write the training set as token blocks, unless they are there."""
         target = self.folder.blocks(training_set.name)
         if target.exists():
-            try:
-                if TokenBlocks.open(target).manifest["training_set"]["digest"] == training_set.digest:
-                    return
-            except (ProvenanceError, OSError, KeyError):
-                pass  # incomplete, damaged, or of another kind: written anew below
+            if _holds(target, training_set):
+                return
             shutil.rmtree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         export_tokens(training_set, target, tokenizer=tokenizer, block_length=self.experiment.block_length)
+
+
+def _holds(blocks: Path, training_set: TrainingSet) -> bool:
+    """Return whether a folder holds the blocks of a training set, whole and of these very draws."""
+    try:
+        digest = TokenBlocks.open(blocks).manifest["training_set"]["digest"]
+    except (ProvenanceError, OSError, KeyError):  # incomplete, damaged, or of another kind
+        return False
+    return bool(digest == training_set.digest)

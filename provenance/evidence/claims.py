@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -14,11 +15,11 @@ from provenance.records import RANK_DECLARED, Claim
 from provenance.store.store import registered
 
 #: What a claim can be about, from the most general to the most specific.
-SUBJECT_KINDS = ("source", "ingest", "document")
+SubjectKind = Literal["source", "ingest", "document"]
 
 
 def state_claim(
-    connection: Connection, kind: str, subject: str, claim: Claim, *, method: str, stated_at: datetime
+    connection: Connection, kind: SubjectKind, subject: str, claim: Claim, *, method: str, stated_at: datetime
 ) -> None:
     """Append one claim of grade `declared` about a source, an ingest or a document."""
     state_claims(connection, kind, [subject], [claim], method=method, stated_at=stated_at)
@@ -26,7 +27,7 @@ def state_claim(
 
 def state_claims(
     connection: Connection,
-    kind: str,
+    kind: SubjectKind,
     subjects: Sequence[str],
     claims: Sequence[Claim],
     *,
@@ -37,7 +38,6 @@ def state_claims(
 
     Parameters
     ----------
-    kind : one of `SUBJECT_KINDS`
     subjects : source names, or ids of ingests or documents as text
     """
     if not subjects:

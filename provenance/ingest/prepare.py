@@ -30,7 +30,6 @@ class Batch:
     parents : (document id, parent id, relation)
     refused : (file, record)
     n_read : records read, refused ones included
-    n_repeated : records that repeat a document of this very batch
     n_input_bytes : uncompressed bytes of input
     """
 
@@ -42,7 +41,6 @@ class Batch:
     parents: list[tuple[bytes, bytes, str]]
     refused: list[tuple[str, Refused]]
     n_read: int
-    n_repeated: int
     n_input_bytes: int
 
 
@@ -55,7 +53,8 @@ def prepare(
     kernel: SignatureKernel,
 ) -> Batch:
     """Return the batch of the documents and refused records read."""
-    contents, n_words, signatures, content_row = _contents(documents, kernel)
+    content_rows = unique_rows(documents.content_ids)
+    contents, n_words, signatures, content_row = _contents(documents, content_rows, kernel)
     rows = unique_rows(documents.document_ids)
     table = documents.table(source=source)
     n_bytes = np.fromiter((len(text) for text in documents.texts), np.int64, len(documents))
@@ -64,13 +63,12 @@ def prepare(
     return Batch(
         documents=table.take(pa.array(rows, pa.int64())),
         contents=contents,
-        content_ids=[documents.content_ids[row] for row in unique_rows(documents.content_ids)],
+        content_ids=[documents.content_ids[row] for row in content_rows],
         signatures=signatures,
         own_claims=_own_claims(documents, rows),
         parents=documents.parents,
         refused=refused,
         n_read=len(documents) + n_refused,
-        n_repeated=len(documents) - len(rows),
         n_input_bytes=n_input_bytes,
     )
 
@@ -83,9 +81,8 @@ def unique_rows(ids: list[bytes]) -> list[int]:
     return list(first.values())
 
 
-def _contents(documents: Documents, kernel: SignatureKernel) -> tuple[pa.Table, Any, Any, Any]:
-    """Return the distinct contents, their word counts and signatures, and for each document the row of its content."""
-    rows = unique_rows(documents.content_ids)
+def _contents(documents: Documents, rows: list[int], kernel: SignatureKernel) -> tuple[pa.Table, Any, Any, Any]:
+    """Return the contents of `rows`, their word counts and signatures, and for each document the row of its content."""
     place = {documents.content_ids[row]: i for i, row in enumerate(rows)}
     content_row = np.fromiter((place[one] for one in documents.content_ids), np.int64, len(documents))
     # Encoded from str, so the bytes are UTF-8: a view saves checking them again.

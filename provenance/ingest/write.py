@@ -21,9 +21,7 @@ from provenance.lineage.models import ensure_models
 from provenance.store import schema
 from provenance.store.store import Store, staged
 
-_PRESENT_DOCUMENTS = """
-    SELECT i.row, d.ingest_id = ? AS by_this_ingest FROM incoming i JOIN document d USING (document_id)
-"""
+_PRESENT_DOCUMENTS = "SELECT i.row FROM incoming i WHERE i.document_id IN (SELECT document_id FROM document)"
 _PRESENT_CONTENTS = "SELECT i.row FROM incoming i WHERE i.content_id IN (SELECT content_id FROM content)"
 _NEXT_NUMBER = "SELECT coalesce(max(content_no) + 1, 0) FROM content"
 _MOVE_DOCUMENTS = """
@@ -91,33 +89,31 @@ class BatchWriter:
         self.parameters: DedupParameters = store.dedup
 
     def write(self, connection: Connection, batch: Batch) -> Counts:
-        """Write a batch and return what became of its records."""
-        fresh, n_resumed = self._new_documents(connection, batch.documents)
+        """Write a batch and return what became of its records in this attempt; see `settled`."""
+        fresh = self._new_documents(connection, batch.documents)
         regrouped = self._add_contents(connection, batch, fresh)
         self._add_documents(connection, fresh, regrouped)
         self._add_claims(connection, batch, fresh)
         self._add_parents(connection, batch)
         self._add_refused(connection, batch)
         n_quarantined = sum(refused.part == 0 for _, refused in batch.refused)
-        n_inserted = fresh.num_rows + n_resumed
         return Counts(
             n_read=batch.n_read,
-            n_inserted=n_inserted,
-            n_present=batch.n_read - n_quarantined - n_inserted,
+            n_inserted=fresh.num_rows,
+            n_present=batch.n_read - n_quarantined - fresh.num_rows,
             n_quarantined=n_quarantined,
             n_bytes=batch.n_input_bytes,
         )
 
-    def _new_documents(self, connection: Connection, documents: pa.Table) -> tuple[pa.Table, int]:
-        """Return the documents that the store lacks, and how many this ingest entered before it was interrupted."""
+    def _new_documents(self, connection: Connection, documents: pa.Table) -> pa.Table:
+        """Return the documents that the store lacks."""
         n = documents.num_rows
         keys = pa.table({"row": np.arange(n), "document_id": documents["document_id"]})
         with staged(connection, incoming=keys) as raw:
-            present = raw.execute(_PRESENT_DOCUMENTS, [self.ingest_id]).to_arrow_table()
+            present = raw.execute(_PRESENT_DOCUMENTS).to_arrow_table()
         absent = np.ones(n, dtype=bool)
         absent[present["row"].to_numpy()] = False
-        n_resumed = sum(present["by_this_ingest"].to_pylist())
-        return documents.filter(pa.array(absent)), n_resumed
+        return documents.filter(pa.array(absent))
 
     def _add_contents(self, connection: Connection, batch: Batch, fresh: pa.Table) -> dict[bytes, bytes]:
         """Insert the contents that the store lacks; return content id -> cluster id where clusters were looked at."""
@@ -205,8 +201,7 @@ class BatchWriter:
 def settled(connection: Connection, ingest_id: UUID, counts: Counts) -> Counts:
     """Return the counts of a run that has read everything, with as many inserted as it entered in all its attempts.
 
-    The counts of batches cannot tell a document that an interrupted attempt entered from one that an earlier batch of
-    this attempt did.
+    The counts of batches are those of one attempt: what an interrupted one had entered is there already for the next.
     """
     n_there = connection.execute(
         select(func.count()).select_from(schema.document).where(schema.document.c.ingest_id == ingest_id)

@@ -73,8 +73,9 @@ def test_a_holder_that_was_killed_holds_nothing(job: Job) -> None:
     with held(store, "writing", 60) as holder:
         holder.kill()
         holder.wait()
-        with Store.open(store, writable=True, wait_s=5):
-            pass
+        with Store.open(store, writable=True, wait_s=5) as opened:
+            assert opened.writable
+            assert count(opened, "document") == 0
 
 
 #: Every batch takes a while, so that the ingest would hold the file for long.

@@ -32,7 +32,8 @@ ALLOWED = [
 @pytest.mark.parametrize("text", ALLOWED)
 def test_conditions_that_the_database_takes(text, store):
     condition = parse_condition(text)
-    store.fetch(f"SELECT count(*) FROM documents WHERE {condition.sql}".replace(":name", "\\:name"))
+    found = store.fetch(f"SELECT count(*) FROM documents WHERE {condition.sql}".replace(":name", "\\:name"))
+    assert found.num_rows == 1
 
 
 @pytest.mark.parametrize(
