@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOG    := $(VENV)/install.log
-EXTRAS := train,hf,bench,dev
+EXTRAS := train,hf,remote,warc,bench,dev
 
 # Small models with two OpenMP threads on a busy machine spin instead of computing.
 export OMP_NUM_THREADS  := 1

@@ -7,7 +7,7 @@ Every error takes facts, keeps them as attributes and builds its message from th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,24 @@ class StoreWriteFailed(ProvenanceError, OSError):
         )
 
 
+class BackupFailed(ProvenanceError, OSError):
+    """A store could not be copied; nothing was left behind."""
+
+    def __init__(self, target: Path, cause: str) -> None:
+        self.target = target
+        self.cause = cause
+        super().__init__(f"No backup was made at {target}: {cause}. Choose another name, or mend the cause.")
+
+
+class CompactFailed(ProvenanceError, OSError):
+    """A store could not be written anew; it is as it was."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"{path} could not be written anew and is as it was: {cause}.")
+
+
 class QueryRefused(ProvenanceError, ValueError):
     """The SQL is not one reading query."""
 
@@ -149,6 +167,18 @@ class QueryFailed(ProvenanceError, ValueError):
     def __init__(self, cause: str) -> None:
         self.cause = cause
         super().__init__(f"The query failed: {cause}")
+
+
+class InvalidLicence(ProvenanceError, ValueError):
+    """A licence that was to be valid is no SPDX expression."""
+
+    def __init__(self, licence: str, reason: str) -> None:
+        self.licence = licence
+        self.reason = reason
+        super().__init__(
+            f"{reason} Expected an SPDX expression such as CC-BY-4.0 or 'MIT OR Apache-2.0'; "
+            "LicenseRef-NAME is for a licence of your own."
+        )
 
 
 class UnknownSource(ProvenanceError, LookupError):
@@ -205,8 +235,18 @@ class FieldMissing(ProvenanceError, LookupError):
         self.field = field
         self.fields = tuple(fields)
         super().__init__(
-            f"{file} has no field {field!r}. It has: {', '.join(self.fields)}. Name the right one with --text-field."
+            f"{file} has no field {field!r}. It has: {', '.join(self.fields)}. "
+            "Name the right one with --text-field (or the option of what it holds), or in the file of --mapping."
         )
+
+
+class MappingError(ProvenanceError, ValueError):
+    """What names the fields of records is no such thing, or names one field for two purposes."""
+
+    def __init__(self, reason: str, file: Path | None = None) -> None:
+        self.reason = reason
+        self.file = file
+        super().__init__(f"{file or 'Mapping'}: {reason}")
 
 
 class UnreadableFile(ProvenanceError, OSError):
@@ -220,13 +260,49 @@ class UnreadableFile(ProvenanceError, OSError):
         )
 
 
+class MissingExtra(ProvenanceError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        self.library = library
+        self.extra = extra
+        super().__init__(f"This needs {library}: pip install 'corpus-provenance[{extra}]'")
+
+
+class TooManyQuarantined(ProvenanceError, ValueError):
+    """So many records would be quarantined that the ingest stopped."""
+
+    def __init__(self, n_quarantined: int, n_read: int, limit: float, reasons: Mapping[str, int]) -> None:
+        self.n_quarantined = n_quarantined
+        self.n_read = n_read
+        self.limit = limit
+        self.reasons = dict(reasons)
+        why = ", ".join(f"{reason} {n:,}" for reason, n in sorted(self.reasons.items(), key=lambda item: -item[1]))
+        super().__init__(
+            f"Stopped: {n_quarantined:,} of the first {n_read:,} records would be quarantined ({why}), more than "
+            f"{limit:.3%}. Nothing of the last batch was stored. Look at the first records with --dry-run; name the "
+            "fields with --text-field and the like, or allow more with --max-quarantined."
+        )
+
+
+class NothingToRead(ProvenanceError, FileNotFoundError):
+    """A folder or pattern that stands for no file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} stands for no file. Expected a file, a folder with files, or a pattern that matches.")
+
+
 class UnknownFormat(ProvenanceError, ValueError):
     """No reader takes this file."""
 
     def __init__(self, file: str, formats: Iterable[str]) -> None:
         self.file = file
         self.formats = tuple(formats)
-        super().__init__(f"{file}: no reader knows this kind of file. Readable are: {', '.join(self.formats)}.")
+        super().__init__(
+            f"{file}: no reader knows this kind of file. Readable are: {', '.join(self.formats)}. "
+            "Name the format with --format where the name of the file does not tell."
+        )
 
 
 class UnknownName(ProvenanceError, LookupError):

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import zstandard
 
 from provenance.cli import main
-from provenance.ingest.pipeline import IngestReport, ingest_chunks, ingest_files
-from provenance.ingest.readers.base import ReadOptions
-from provenance.ingest.readers.records import chunks_of
+from provenance.ingest.inputs import Input
+from provenance.ingest.pipeline import IngestOptions, IngestReport, ingest_files, ingest_records
+from provenance.ingest.readers.base import Chunk, Reader, ReadOptions
 from provenance.records import Claim
 from provenance.store.check import check_store
 from provenance.store.schema import metadata
@@ -93,21 +93,29 @@ def ingest(
 ) -> IngestReport:
     """Ingest records from memory."""
     made = claim_of(origin, **claim)
-    return ingest_chunks(store, chunks_of(records), name=name, source=source, claim=made, licence=licence)
+    return ingest_records(store, records, name=name, source=source, claim=made, licence=licence)
 
 
 def ingest_paths(
     store: Store,
-    *paths: Path,
+    *paths: Path | str,
     source: str = "books",
     origin: str | None = "human",
     licence: str | None = None,
-    options: ReadOptions | None = None,
+    options: IngestOptions | None = None,
+    jobs: int = 1,
     **claim: Any,
 ) -> IngestReport:
     """Ingest files."""
     made = claim_of(origin, **claim)
-    return ingest_files(store, paths, source=source, claim=made, licence=licence, options=options)
+    return ingest_files(store, paths, source=source, claim=made, licence=licence, options=options, jobs=jobs)
+
+
+def read_chunks(reader: Reader, file: Path | str, options: ReadOptions | None = None) -> Iterator[Chunk]:
+    """Yield what a reader makes of a file."""
+    chosen = options or ReadOptions()
+    for block in reader.blocks(Input(str(file)), chosen):
+        yield reader.parse(block, chosen)
 
 
 # ---------------------------------------------------------------- what a store holds
@@ -227,3 +235,26 @@ def started(*arguments: object, prelude: str = "", **options: Any) -> Iterator[s
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+_HOLD = """
+import sys
+from provenance.store.store import Store
+with Store.open(sys.argv[1], writable=True):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held(store: Path) -> Iterator[int]:
+    """Hold a store's file in another process inside the block; yield the number of that process."""
+    command = [sys.executable, "-c", _HOLD, str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == b"held\n"
+        try:
+            yield process.pid
+        finally:
+            process.stdin.close()

@@ -12,8 +12,7 @@ import pyarrow as pa
 from sqlalchemy import func, insert, select, update
 
 from provenance.ids import as_uuid, composite_digest
-from provenance.ingest.pipeline import ingest_chunks
-from provenance.ingest.readers.records import chunks_of
+from provenance.ingest.pipeline import ingest_records
 from provenance.lineage.models import Model, register_model
 from provenance.records import Claim
 from provenance.store import schema
@@ -155,7 +154,7 @@ def ingest_output(
     for kind, texts in samples.items():
         records = _documents(run, texts, kind=kind, decoding=decodings[kind])
         source = sources[kind]
-        ingest_chunks(store, chunks_of(records, name=source), name=source, source=source, claim=claim)
+        ingest_records(store, records, name=source, source=source, claim=claim)
 
 
 def _documents(run: Run, texts: list[str], *, kind: str, decoding: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

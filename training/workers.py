@@ -16,6 +16,7 @@ from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
+from provenance.processes import end_with_parent
 from training.evaluate import evaluate
 from training.learners import runtime
 from training.work import GenerationTask, PhaseProgress, fit_and_sample
@@ -118,19 +119,12 @@ class Workers(AbstractContextManager["Workers"]):
 
 
 def _begin_worker(queue: SimpleQueue[Message | None], threads: int) -> None:
-    """Set up a worker process; it ends when the process that started it does, even when that was killed."""
+    """Set up a worker process."""
     global _messages
     _messages = queue
     os.environ["OMP_NUM_THREADS"] = str(threads)
     runtime.set_threads(threads)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), name="watch parent", daemon=True).start()
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _named(name: str, progress: TaskProgress) -> PhaseProgress:

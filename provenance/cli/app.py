@@ -28,11 +28,11 @@ class Shared:
     path: Path
     wait_s: float
 
-    def open(self, *, writable: bool = False) -> Store:
+    def open(self, *, writable: bool = False, threads: int | None = None) -> Store:
         """Open the store that the options name."""
         from provenance.store.store import Store
 
-        return Store.open(self.path, writable=writable, wait_s=self.wait_s)
+        return Store.open(self.path, writable=writable, wait_s=self.wait_s, threads=threads)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -60,6 +60,6 @@ def shared(context: typer.Context) -> Shared:
 
 
 # Each module adds its commands to `app`; they import the parts of the program inside the commands.
-from provenance.cli import ingesting, mixing, querying, storing  # noqa: E402
+from provenance.cli import annotating, copies, ingesting, mixing, quarantining, querying, runs, storing  # noqa: E402
 
-__all__ = ["app", "ingesting", "mixing", "querying", "storing"]
+__all__ = ["annotating", "app", "copies", "ingesting", "mixing", "quarantining", "querying", "runs", "storing"]

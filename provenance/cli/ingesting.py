@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from provenance.cli.app import Json, app, shared
 from provenance.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from provenance.ingest.mapping import FieldMapping
     from provenance.ingest.pipeline import IngestReport
     from provenance.ingest.progress import Progress
     from provenance.records import Claim
@@ -26,6 +28,11 @@ Generation = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", help="The model that wrote it.")]
 Licence = Annotated[str | None, typer.Option("--licence", help="SPDX expression, for records without one.")]
+MaxRecordBytes = Annotated[int, typer.Option(min=1, help="Larger records are quarantined.")]
+
+
+def _field(what: str) -> Any:
+    return typer.Option(help=f"Field that holds {what}.", rich_help_panel=None, show_default=False)
 
 
 @source_app.command("add")
@@ -41,8 +48,10 @@ def source_add(
 ) -> None:
     """Enter a source and what is claimed of all its documents."""
     from provenance.ingest.sources import Source, add_source
+    from provenance.licences import valid_licence
     from provenance.records import Claim
 
+    licence = licence and valid_licence(licence)
     claim = Claim.make(origin, generation=generation, model=model)
     with shared(context).open(writable=True) as store:
         is_new = add_source(store, Source(name, claim, licence, uri, note))
@@ -52,24 +61,68 @@ def source_add(
 @app.command()
 def ingest(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="JSON Lines (plain, gzip, zstd) or Parquet.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, patterns, addresses (s3://…), datasets:NAME, or - for standard input."),
+    ],
     source: Annotated[str, typer.Option("--source", help="Source; made on the fly when --origin is given.")],
     origin: Origin = None,
     generation: Generation = None,
     model: Model = None,
     licence: Licence = None,
-    text_field: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
-    id_field: Annotated[str, typer.Option(help="Field that holds the record's id.")] = "id",
-    max_record_bytes: Annotated[int, typer.Option(min=1, help="Larger records are quarantined.")] = 16 << 20,
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="YAML that names the fields.")] = None,
+    text_field: Annotated[str | None, _field("the text (default: text)")] = None,
+    id_field: Annotated[str | None, _field("the record's id (default: id)")] = None,
+    uri_field: Annotated[str | None, _field("the address")] = None,
+    author_field: Annotated[str | None, _field("the author")] = None,
+    title_field: Annotated[str | None, _field("the title")] = None,
+    date_field: Annotated[str | None, _field("when it was written")] = None,
+    collected_field: Annotated[str | None, _field("when it was collected")] = None,
+    licence_field: Annotated[str | None, _field("the licence")] = None,
+    origin_field: Annotated[str | None, _field("the origin")] = None,
+    generation_field: Annotated[str | None, _field("the generation")] = None,
+    model_field: Annotated[str | None, _field("the model")] = None,
+    parent_field: Annotated[str | None, _field("the ids of the documents it was made from")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Format of all inputs; found for each when not given.")
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What parts the columns of CSV; found when not given.")] = None,
+    max_record_bytes: MaxRecordBytes = 16 << 20,
+    max_quarantined: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Stop when a larger share of the records, from the 1,000th on, is refused."),
+    ] = 0.01,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; the result does not depend on it (default: one a core).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the first records as they would be stored; write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Read files into the store; the same file twice changes nothing."""
-    from provenance.ingest.pipeline import ingest_files
-    from provenance.ingest.readers.base import ReadOptions
+    """Read documents into the store; the same file twice changes nothing."""
+    from provenance.ingest.pipeline import IngestOptions, ingest_files
+    from provenance.licences import valid_licence
 
+    licence = licence and valid_licence(licence)
     claim = _claim(origin, generation, model)
-    options = ReadOptions(text_field=text_field, id_field=id_field, max_record_bytes=max_record_bytes)
-    with shared(context).open(writable=True) as store, ExitStack() as stack:
+    fields = {
+        "text": text_field, "id": id_field, "uri": uri_field, "author": author_field, "title": title_field,
+        "date": date_field, "collected": collected_field, "licence": licence_field, "origin": origin_field,
+        "generation": generation_field, "model": model_field, "parent": parent_field,
+    }  # fmt: skip
+    options = IngestOptions(
+        mapping=_mapping(mapping, fields),
+        format_name=format_name,
+        delimiter=delimiter,
+        max_record_bytes=max_record_bytes,
+        max_quarantined=max_quarantined,
+    )
+    if dry_run:
+        _preview(context, files, source, claim, licence, options, as_json=as_json)
+        return
+    n_jobs = jobs or os.cpu_count() or 1
+    with shared(context).open(writable=True, threads=n_jobs) as store, ExitStack() as stack:
         report = ingest_files(
             store,
             files,
@@ -77,13 +130,15 @@ def ingest(
             claim=claim,
             licence=licence,
             options=options,
+            jobs=n_jobs,
             progress=_progress(stack),
         )
     if as_json:
         print_json({**report.counts.__dict__, "source": report.source, "ingest": report.ingest_id,
-                    "seconds": report.seconds, "reasons": report.reasons})  # fmt: skip
+                    "seconds": report.seconds, "reasons": report.reasons,
+                    "n_skipped_files": report.n_skipped_files})  # fmt: skip
     else:
-        _summarise(report)
+        summarise(report)
 
 
 def _claim(origin: str | None, generation: int | None, model: str | None) -> Claim | None:
@@ -96,6 +151,26 @@ def _claim(origin: str | None, generation: int | None, model: str | None) -> Cla
     return None
 
 
+def _mapping(file: Path | None, fields: dict[str, str | None]) -> FieldMapping:
+    """Return the mapping of the file, if there is one, with what the options name instead."""
+    from dataclasses import replace
+
+    from provenance.ingest.mapping import FieldMapping, load_mapping
+
+    begin = FieldMapping() if file is None else load_mapping(file)
+    return replace(begin, **{name: field for name, field in fields.items() if field is not None})
+
+
+def _preview(context: typer.Context, files: list[str], source: str, claim: Any, licence: Any, options: Any, *,
+             as_json: bool) -> None:  # fmt: skip
+    from provenance.cli.previewing import print_preview
+    from provenance.ingest.preview import preview
+
+    with shared(context).open() as store:
+        found = preview(store, files, source=source, claim=claim, licence=licence, options=options)
+    print_preview(found, as_json=as_json)
+
+
 def _progress(stack: ExitStack) -> Progress:
     from provenance.ingest.progress import LineProgress, LiveProgress
 
@@ -104,15 +179,19 @@ def _progress(stack: ExitStack) -> Progress:
     return LineProgress(sys.stderr)
 
 
-def _summarise(report: IngestReport) -> None:
+def summarise(report: IngestReport) -> None:
+    """Say what an ingest did."""
     counts = report.counts
     rate = counts.n_bytes / 1e6 / report.seconds if report.seconds else 0.0
+    if report.n_skipped_files:
+        say(f"{report.source}: {report.n_skipped_files:,} files were read before the interruption and not again")
+    amended = f" ({counts.n_amended:,} amended)" if counts.n_amended else ""
     say(
         f"{report.source}: {counts.n_read:,} records read = {counts.n_inserted:,} inserted + "
-        f"{counts.n_present:,} already there + {counts.n_quarantined:,} quarantined; "
+        f"{counts.n_present:,} already there{amended} + {counts.n_quarantined:,} quarantined; "
         f"{counts.n_bytes / 1e6:,.1f} MB in {report.seconds:.1f} s ({rate:.1f} MB/s)"
     )
     for reason, n in sorted(report.reasons.items()):
         say(f"  quarantined, {reason}: {n:,}")
     if report.reasons:
-        say('  See them with: provenance sql "SELECT file, place, reason, detail FROM quarantined"')
+        say("  See them with: provenance quarantine list")

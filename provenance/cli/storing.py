@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,12 +18,18 @@ def init(
     rows: Annotated[int, typer.Option(help="Hash values in a band.")] = 8,
     shingle: Annotated[int, typer.Option(help="Tokens in a shingle.")] = 5,
     threshold: Annotated[float, typer.Option(help="Smallest estimated Jaccard similarity of near-duplicates.")] = 0.7,
+    containment: Annotated[
+        float | None,
+        typer.Option(help="Find texts inside others as well: smallest share of a text, such as 0.8 (keeps more data)."),
+    ] = None,
 ) -> None:
     """Make a new store."""
     from provenance.dedup.parameters import DedupParameters
     from provenance.store.store import Store
 
-    dedup = DedupParameters(n_bands=bands, rows_per_band=rows, shingle_tokens=shingle, threshold=threshold)
+    dedup = DedupParameters(
+        n_bands=bands, rows_per_band=rows, shingle_tokens=shingle, threshold=threshold, containment=containment
+    )
     path = shared(context).path
     Store.create(path, dedup=dedup).close()
     say(f"Made {path}. Next: provenance ingest FILE --source NAME --origin ORIGIN")
@@ -36,6 +43,38 @@ def migrate(context: typer.Context) -> None:
     options = shared(context)
     before, after = Store.migrate(options.path, wait_s=options.wait_s)
     say(f"{options.path}: {'already at' if before == after else f'{before} →'} revision {after}")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(metavar="TO", help="The copy's file; it must not exist.")],
+    as_json: Json = False,
+) -> None:
+    """Copy the store as it is at one moment, and verify the copy."""
+    from provenance.store.backup import backup as make_backup
+
+    options = shared(context)
+    report = make_backup(options.path, to, wait_s=options.wait_s)
+    if as_json:
+        print_json({**report.__dict__, "path": str(to)})
+        return
+    size = report.size_bytes / 1e6
+    say(f"{to}: {size:,.1f} MB copied and verified in {report.seconds:.1f} s, SHA-256 {report.sha256}")
+
+
+@app.command()
+def compact(context: typer.Context, as_json: Json = False) -> None:
+    """Write the store anew, so that removed and changed rows take no space any more."""
+    from provenance.store.compact import compact as make_compact
+
+    options = shared(context)
+    report = make_compact(options.path, wait_s=options.wait_s)
+    if as_json:
+        print_json(report.__dict__)
+        return
+    before, after = report.before_bytes / 1e6, report.after_bytes / 1e6
+    say(f"{options.path}: {after:,.1f} MB (before: {before:,.1f} MB), compared row for row, in {report.seconds:.1f} s")
 
 
 @app.command()

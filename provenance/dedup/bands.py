@@ -1,22 +1,17 @@
-"""Locality-sensitive hashing: the bands of a signature, who meets whom in a bucket, and who is really near.
+"""Locality-sensitive hashing: the bands of a signature as keys of buckets, and how many hash values agree.
 
-A bucket is the set of contents that share a band key. Within a bucket every member is compared with the
-`N_ANCHORS` smallest content ids (the anchors), never all with all, so a bucket of templated near-copies costs linear
-time. Keys have 32 bits, with the number of the band hashed in; unrelated contents that meet by chance cost one
-comparison and are told apart by it.
+Keys have 32 bits, with the number of the band hashed in; unrelated contents that meet by chance cost one comparison and
+are told apart by it.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-#: Members of a bucket that all others are compared with. With one, 12.6 % of same-cluster pairs are lost; with eight,
-#: one cluster in a thousand.
-N_ANCHORS = 8
+from provenance.dedup.parameters import DedupParameters
+from provenance.dedup.signatures import NO_TOKENS
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _FACTOR = np.uint64(0xFF51AFD7ED558CCD)
@@ -37,61 +32,30 @@ def band_keys(signatures, n_bands, rows_per_band):  # type: ignore[no-untyped-de
     return keys
 
 
-class Nominations(NamedTuple):
-    """Who is to be compared after new members came into buckets.
+def bucket_keys(
+    signatures: npt.NDArray[np.uint32], normal_hashes: npt.NDArray[np.uint64], parameters: DedupParameters
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Return (key, row) of every bucket that contents belong to.
 
-    Attributes
-    ----------
-    first, second : (n_pairs,) int64 — rows of the members, each pair once per bucket
-    displaced : (n,) int64 — rows of old members that were anchors of their bucket and no longer are
+    A content with tokens belongs to the buckets of its bands. One without tokens, which has no bands, belongs to the
+    bucket of its normal form, so that two such texts that differ in white space alone still meet.
     """
-
-    first: npt.NDArray[np.int64]
-    second: npt.NDArray[np.int64]
-    displaced: npt.NDArray[np.int64]
-
-
-def nominate(keys: npt.NDArray[np.uint32], rank: npt.NDArray[np.int64], is_new: npt.NDArray[np.bool_]) -> Nominations:
-    """Return the pairs of bucket members to compare.
-
-    Parameters
-    ----------
-    keys : (n,) band key of each membership
-    rank : (n,) position of the member's content id in ascending order
-    is_new : (n,) whether the member came just now; pairs of two old members were compared before
-    """
-    order = np.lexsort((rank, keys))
-    sorted_keys = keys[order]
-    starts = np.flatnonzero(np.r_[True, sorted_keys[1:] != sorted_keys[:-1], True])
-    if keys.size == 0:
-        empty = np.zeros(0, np.int64)
-        return Nominations(empty, empty, empty)
-    first, second, displaced = _nominate(starts, is_new[order], N_ANCHORS)
-    return Nominations(order[first], order[second], order[displaced])
+    keys = band_keys(signatures, parameters.n_bands, parameters.rows_per_band)
+    rows = np.broadcast_to(np.arange(keys.shape[0])[:, None], keys.shape)
+    wordless = np.flatnonzero(is_wordless(signatures))
+    if not wordless.size:
+        return keys.reshape(-1), rows.reshape(-1)
+    has_words = np.ones(keys.shape[0], dtype=np.bool_)
+    has_words[wordless] = False
+    normal = normal_hashes[wordless]
+    folded = (normal >> np.uint64(32)).astype(np.uint32) ^ normal.astype(np.uint32)
+    return np.r_[keys[has_words].reshape(-1), folded], np.r_[rows[has_words].reshape(-1), wordless]
 
 
-@numba.njit(cache=True, nogil=True)
-def _nominate(starts, is_new, n_anchors):  # type: ignore[no-untyped-def]
-    first = []
-    second = []
-    displaced = []
-    for bucket in range(starts.size - 1):
-        low, high = starts[bucket], starts[bucket + 1]
-        n_old = 0
-        for member in range(low, high):
-            for anchor in range(low, min(member, low + n_anchors)):
-                if is_new[member] or is_new[anchor]:
-                    first.append(anchor)
-                    second.append(member)
-            if not is_new[member]:
-                if n_old < n_anchors and member - low >= n_anchors:
-                    displaced.append(member)
-                n_old += 1
-    return (
-        np.array(first, dtype=np.int64),
-        np.array(second, dtype=np.int64),
-        np.array(displaced, dtype=np.int64),
-    )
+def is_wordless(signatures: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    """Return for every signature whether it is that of a text without tokens."""
+    found: npt.NDArray[np.bool_] = (signatures == NO_TOKENS).all(axis=1)
+    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,13 +1,14 @@
-"""A batch of new contents meets the store: new edges, edges that lapse, clusters that grow, merge or fall apart.
+"""Contents come into the store or leave it: edges arise or lapse, clusters grow, merge or fall apart.
 
-Everything runs inside the caller's transaction. The result is a function of the set of contents in the store and
-not of the order in which they came: an edge stands exactly when its two contents share a bucket in which one of them
-is an anchor, and enough of their hash values agree. Where new contents displace an anchor, the edges that only it had
-nominated are taken out again.
+Everything runs inside the caller's transaction. The result is a function of the set of contents in the store and not
+of the order in which they came: an edge stands exactly when its two contents share a bucket in which one of them is an
+anchor, and the rule's comparison of the two holds. Where contents come, they may displace anchors, and edges that only
+those had nominated are taken out again; where contents leave, others become anchors and are compared with their bucket.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,89 +16,92 @@ import numpy.typing as npt
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from provenance.dedup.bands import N_ANCHORS, band_keys, count_equal, nominate
-from provenance.dedup.clusters import components
+from provenance.dedup import edges as e
+from provenance.dedup.bands import bucket_keys
+from provenance.dedup.buckets import (
+    BucketTable,
+    Members,
+    Numbers,
+    anchors,
+    join,
+    nominate,
+    nominated,
+    shared_with,
+    sorted_members,
+    unique,
+)
+from provenance.dedup.clusters import regroup
+from provenance.dedup.containment import plausible
 from provenance.dedup.parameters import DedupParameters
+from provenance.dedup.signatures import Features
 from provenance.dedup.tokens import RULE_VERSION
-from provenance.ids import uuid_array
+from provenance.ids import ID_TYPE, uuid_array
 from provenance.store.store import registered, staged
 
-RULE = "near"
+_BANDS = BucketTable("band", "key")
+_SPANS = BucketTable("span", "hash")
+#: Which rules an index nominates for.
+_RULES = {_BANDS: (e.NORMALISED, e.NEAR), _SPANS: (e.CONTAINMENT,)}
 
-_OLD_MEMBERS = "SELECT key, content_no FROM band WHERE key IN (SELECT key FROM fresh_band)"
-_SIGNATURES = """
-    SELECT content_no, content_id::BLOB AS content_id, hashvalues FROM signature
-    WHERE content_no IN (SELECT content_no FROM wanted)
-"""
-_EDGES_AT = """
-    SELECT content_a::BLOB AS a, content_b::BLOB AS b FROM near_duplicate
-    WHERE content_a IN (SELECT content_id FROM wanted) OR content_b IN (SELECT content_id FROM wanted)
-"""
 _NUMBERS = "SELECT content_no FROM signature WHERE content_id IN (SELECT content_id FROM wanted)"
-_ANCHORS = f"""
-    SELECT b.key, s.content_no FROM band b JOIN signature s USING (content_no)
-    WHERE b.key IN (SELECT key FROM wanted)
-    QUALIFY row_number() OVER (PARTITION BY b.key ORDER BY s.content_id) <= {N_ANCHORS}
-"""
-_DELETE_EDGES = """
-    DELETE FROM near_duplicate n USING lapsed l WHERE n.content_a = l.content_a AND n.content_b = l.content_b
-"""
-_MEMBERS_OF_TOUCHED = """
-    SELECT content_id::BLOB AS content_id, cluster_id::BLOB AS cluster_id FROM cluster
-    WHERE cluster_id IN (SELECT cluster_id FROM cluster WHERE content_id IN (SELECT content_id FROM touched))
-"""
-_DELETE_CLUSTERS = "DELETE FROM cluster WHERE content_id IN (SELECT content_id FROM touched)"
-
-Ids = list[bytes]
+_DELETE_SIGNATURES = "DELETE FROM signature WHERE content_no IN (SELECT content_no FROM gone)"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Signed contents.
+    """Contents that come into the store.
 
     Attributes
     ----------
-    numbers : (n,) uint32 — the contents' numbers in this store
+    numbers : (n,) uint32, ascending — the contents' numbers in this store
     ids : n content ids of 16 bytes
-    signatures : (n, n_perm) uint32
+    features : of their texts, in the same order
     """
 
-    numbers: npt.NDArray[np.uint32]
-    ids: Ids
-    signatures: npt.NDArray[np.uint32]
+    numbers: Numbers
+    ids: list[bytes]
+    features: Features
 
 
 def add_contents(connection: Connection, fresh: Contents, parameters: DedupParameters) -> dict[bytes, bytes]:
-    """Enter new contents and return content id -> cluster id for every content whose cluster may have changed.
-
-    Parameters
-    ----------
-    fresh : contents with at least one token that the store does not have yet
-    """
-    keys = band_keys(fresh.signatures, parameters.n_bands, parameters.rows_per_band)
-    memberships = _memberships(keys, fresh.numbers)
-    with staged(connection, fresh_band=memberships) as raw:
-        old = raw.execute(_OLD_MEMBERS).to_arrow_table()
-        raw.execute("INSERT INTO band BY NAME SELECT * FROM fresh_band")
+    """Enter new contents, whose texts are in the store; return content id -> cluster id of all looked at."""
     _insert_signatures(connection, fresh)
-    new_edges, displaced = _new_edges(connection, fresh, memberships, old, parameters)
-    lapsed = _drop_lapsed(connection, displaced, parameters) if displaced else []
-    touched = {node for edge in (*new_edges, *lapsed) for node in edge}
-    return _regroup(connection, touched) if touched else {}
+    known = e.ContentIds(fresh.numbers, np.array(fresh.ids, dtype=ID_TYPE))
+    keys, rows = bucket_keys(fresh.features.signatures, fresh.features.normal_hashes, parameters)
+    touched = [_enter(connection, _BANDS, sorted_members(keys, fresh.numbers[rows]), known, parameters)]
+    spans = fresh.features.spans
+    if spans is not None:
+        numbers = np.repeat(fresh.numbers, np.diff(spans.offsets))
+        touched.append(_enter(connection, _SPANS, sorted_members(spans.hashes, numbers), known, parameters))
+    return regroup(connection, np.concatenate(touched))
 
 
-def _memberships(keys: npt.NDArray[np.uint32], numbers: npt.NDArray[np.uint32]) -> pa.Table:
-    """Return (key, content_no), each once."""
-    packed = (keys.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64)[:, None]).reshape(-1)
-    packed.sort()  # and not np.unique, which takes twenty times as long for so many different values
-    packed = packed[np.r_[True, packed[1:] != packed[:-1]]]
-    return pa.table({"key": (packed >> np.uint64(32)).astype(np.uint32), "content_no": packed.astype(np.uint32)})
+def remove_contents(connection: Connection, ids: Sequence[bytes], parameters: DedupParameters) -> dict[bytes, bytes]:
+    """Take contents out of all buckets, edges and clusters; return content id -> cluster id of what is left of those.
+
+    Contents that are not there are ignored.
+    """
+    gone = np.array(ids, dtype=ID_TYPE)
+    numbers = _numbers(connection, gone)
+    lost = e.edges_at(connection, gone)
+    e.delete_edges(connection, lost)
+    left = [(table, *_leave(connection, table, numbers)) for table in _tables(parameters)]
+    with staged(connection, gone=pa.table({"content_no": numbers})) as raw:
+        raw.execute(_DELETE_SIGNATURES)
+    touched = [lost.ends()]
+    for table, members, promoted in left:
+        touched.append(_compare(connection, table, members, promoted, parameters)[0])
+    return regroup(connection, np.concatenate(touched), gone=gone)
+
+
+def _tables(parameters: DedupParameters) -> Sequence[BucketTable]:
+    return (_BANDS,) if parameters.containment is None else (_BANDS, _SPANS)
 
 
 def _insert_signatures(connection: Connection, fresh: Contents) -> None:
-    n, n_perm = fresh.signatures.shape
+    n, n_perm = fresh.features.signatures.shape
     values = pa.ListArray.from_arrays(
-        pa.array(np.arange(0, (n + 1) * n_perm, n_perm), pa.int32()), pa.array(fresh.signatures.reshape(-1))
+        pa.array(np.arange(0, (n + 1) * n_perm, n_perm), pa.int32()), pa.array(fresh.features.signatures.reshape(-1))
     )
     rows = pa.table(
         {
@@ -105,130 +109,104 @@ def _insert_signatures(connection: Connection, fresh: Contents) -> None:
             "content_no": fresh.numbers,
             "rule_version": pa.array(np.full(n, RULE_VERSION), pa.uint16()),
             "hashvalues": values,
+            "normal_hash": fresh.features.normal_hashes,
         }
     )
     with registered(connection, signed=rows) as raw:
         raw.execute("INSERT INTO signature BY NAME SELECT * FROM signed")
 
 
-def _new_edges(
-    connection: Connection, fresh: Contents, memberships: pa.Table, old: pa.Table, parameters: DedupParameters
-) -> tuple[list[tuple[bytes, bytes]], Ids]:
-    """Compare who meets in the buckets; insert and return the edges found, and the ids of displaced anchors."""
-    keys = np.concatenate([memberships["key"].to_numpy(), old["key"].to_numpy()])
-    numbers = np.concatenate([memberships["content_no"].to_numpy(), old["content_no"].to_numpy()])
-    is_new = np.arange(keys.size) < memberships.num_rows
-    _, inverse, size = np.unique(keys, return_inverse=True, return_counts=True)
-    shared = size[inverse] > 1
-    keys, numbers, is_new = keys[shared], numbers[shared], is_new[shared]
-    known = _with_signatures(connection, fresh, np.unique(numbers[~is_new]))
-    by_number = np.argsort(known.numbers)
-    row = by_number[np.searchsorted(known.numbers, numbers, sorter=by_number)]
-    found = nominate(keys, _ranks(known.ids)[row], is_new)
-    first, second = row[found.first], row[found.second]
-    pairs = np.unique(np.minimum(first, second) << 32 | np.maximum(first, second))
-    first, second = pairs >> 32, pairs & 0xFFFFFFFF
-    equal = count_equal(known.signatures, first, second)
-    near = equal >= parameters.min_equal
-    edges = [
-        (min(a, b), max(a, b))
-        for a, b in ((known.ids[i], known.ids[j]) for i, j in zip(first[near], second[near], strict=True))
-    ]
-    _insert_edges(connection, edges, equal[near] / parameters.n_permutations)
-    return edges, [known.ids[i] for i in np.unique(row[found.displaced])]
+def _enter(
+    connection: Connection, table: BucketTable, members: Members, known: e.ContentIds, parameters: DedupParameters
+) -> e.Ids:
+    """Put new contents into their buckets and return the ids at the ends of edges that arose or lapsed."""
+    old = table.in_buckets(connection, unique(members.keys))
+    table.insert(connection, members)
+    new = shared_with(members, old)
+    is_new = np.arange(new.keys.size + old.keys.size) < new.keys.size
+    touched, displaced = _compare(connection, table, join(new, old), is_new, parameters, known=known)
+    return np.concatenate([touched, _drop_lapsed(connection, table, displaced).ends()])
 
 
-def _with_signatures(connection: Connection, fresh: Contents, numbers: npt.NDArray[np.uint32]) -> Contents:
-    """Return the fresh contents followed by those with the given numbers."""
-    old = _load(connection, numbers)
-    if not old.ids:
-        return fresh
-    return Contents(
-        np.concatenate([fresh.numbers, old.numbers]), fresh.ids + old.ids, np.vstack([fresh.signatures, old.signatures])
-    )
+def _leave(connection: Connection, table: BucketTable, numbers: Numbers) -> tuple[Members, npt.NDArray[np.bool_]]:
+    """Take contents out of their buckets; return who is left in them, and who became an anchor by it."""
+    gone = table.of_contents(connection, numbers)
+    members = table.in_buckets(connection, np.unique(gone.keys))
+    table.delete(connection, numbers)
+    rank, _ = _ranks(connection, members.numbers)
+    was_anchor = anchors(members, rank)
+    stays = ~np.isin(members.numbers, numbers)
+    left = Members(members.keys[stays], members.numbers[stays])
+    return left, anchors(left, rank[stays]) & ~was_anchor[stays]
 
 
-def _load(connection: Connection, numbers: npt.NDArray[np.uint32]) -> Contents:
-    if numbers.size == 0:
-        return Contents(numbers, [], np.zeros((0, 0), np.uint32))
-    with staged(connection, wanted=pa.table({"content_no": numbers})) as raw:
-        rows = raw.execute(_SIGNATURES).to_arrow_table().combine_chunks()
-    values = rows["hashvalues"].combine_chunks().flatten().to_numpy()
-    return Contents(rows["content_no"].to_numpy(), rows["content_id"].to_pylist(), values.reshape(rows.num_rows, -1))
+def _compare(
+    connection: Connection,
+    table: BucketTable,
+    members: Members,
+    is_new: npt.NDArray[np.bool_],
+    parameters: DedupParameters,
+    *,
+    known: e.ContentIds | None = None,
+) -> tuple[e.Ids, e.ContentIds]:
+    """Compare who meets in the buckets; return the ids at the ends of the edges found, and the displaced anchors."""
+    rank, ids = _ranks(connection, members.numbers, known=known)
+    pairs = nominate(members, rank, is_new)
+    if table is _BANDS:
+        numbers = np.union1d(pairs.first, pairs.second)
+        signed = e.load_signed(connection, numbers, n_perm=parameters.n_permutations)
+        found = e.similar(pairs, signed, parameters)
+    else:
+        assert parameters.containment is not None
+        spans = table.of_contents(connection, np.union1d(pairs.first, pairs.second))
+        found = e.contained(connection, plausible(pairs, spans, parameters.containment), parameters)
+    inserted = e.insert_edges(connection, found, ids)
+    return inserted.ends(), e.ContentIds(pairs.displaced, ids.of(pairs.displaced))
 
 
-def _ranks(ids: Ids) -> npt.NDArray[np.int64]:
-    """Return the position of every id in ascending order of its bytes."""
-    halves = np.frombuffer(b"".join(ids), dtype=">u8").reshape(-1, 2)
-    ranks = np.empty(len(ids), dtype=np.int64)
-    ranks[np.lexsort((halves[:, 1], halves[:, 0]))] = np.arange(len(ids))
-    return ranks
+def _ranks(
+    connection: Connection, numbers: Numbers, *, known: e.ContentIds | None = None
+) -> tuple[npt.NDArray[np.int64], e.ContentIds]:
+    """Return the position of the id of each number in ascending order of ids, and the ids of the distinct numbers.
+
+    Parameters
+    ----------
+    numbers : may hold a number several times
+    known : contents whose ids need not be looked up
+    """
+    distinct = unique(numbers)
+    ids = np.zeros(distinct.size, dtype=ID_TYPE)
+    is_known = np.zeros(distinct.size, dtype=np.bool_)
+    if known is not None and known.numbers.size:
+        place = np.minimum(np.searchsorted(known.numbers, distinct), known.numbers.size - 1)
+        is_known = known.numbers[place] == distinct
+        ids[is_known] = known.ids[place[is_known]]
+    if not is_known.all():
+        ids[~is_known] = e.load_ids(connection, distinct[~is_known]).of(distinct[~is_known])
+    ranks = np.empty(distinct.size, dtype=np.int64)
+    ranks[np.argsort(ids)] = np.arange(distinct.size)
+    return ranks[np.searchsorted(distinct, numbers)], e.ContentIds(distinct, ids)
 
 
-def _insert_edges(connection: Connection, edges: list[tuple[bytes, bytes]], scores: npt.NDArray[np.float64]) -> None:
-    if not edges:
-        return
-    rows = pa.table(
-        {
-            "content_a": uuid_array([a for a, _ in edges]),
-            "content_b": uuid_array([b for _, b in edges]),
-            "rule": pa.array([RULE] * len(edges)),
-            "score": scores,
-            "rule_version": pa.array([RULE_VERSION] * len(edges), pa.uint16()),
-        }
-    )
-    with registered(connection, edge=rows) as raw:
-        raw.execute("INSERT INTO near_duplicate BY NAME SELECT * FROM edge")
-
-
-def _drop_lapsed(connection: Connection, displaced: Ids, parameters: DedupParameters) -> list[tuple[bytes, bytes]]:
+def _drop_lapsed(connection: Connection, table: BucketTable, displaced: e.ContentIds) -> e.EdgeIds:
     """Delete and return the edges of displaced anchors that no bucket nominates any more."""
-    with staged(connection, wanted=pa.table({"content_id": uuid_array(displaced)})) as raw:
-        rows = raw.execute(_EDGES_AT).to_arrow_table()
-    edges = list(zip(rows["a"].to_pylist(), rows["b"].to_pylist(), strict=True))
-    if not edges:
-        return []
-    ends = _load(connection, _numbers_of(connection, sorted({node for edge in edges for node in edge})))
-    row = {content_id: i for i, content_id in enumerate(ends.ids)}
-    keys = band_keys(ends.signatures, parameters.n_bands, parameters.rows_per_band)
-    with staged(connection, wanted=pa.table({"key": np.unique(keys)})) as raw:
-        anchors = raw.execute(_ANCHORS).to_arrow_table()
-    anchored = set(zip(anchors["key"].to_pylist(), anchors["content_no"].to_pylist(), strict=True))
-
-    def stands(a: bytes, b: bytes) -> bool:
-        i, j = row[a], row[b]
-        meeting = set(keys[i].tolist()) & set(keys[j].tolist())
-        return any((key, int(ends.numbers[end])) in anchored for key in meeting for end in (i, j))
-
-    lapsed = [edge for edge in edges if not stands(*edge)]
-    if lapsed:
-        gone = {"content_a": uuid_array([a for a, _ in lapsed]), "content_b": uuid_array([b for _, b in lapsed])}
-        with staged(connection, lapsed=pa.table(gone)) as raw:
-            raw.execute(_DELETE_EDGES)
+    edges = e.edges_at(connection, displaced.ids)
+    edges = edges.take(np.isin(edges.rules, _RULES[table]))
+    if not edges.first.size:
+        return edges
+    own = table.of_contents(connection, displaced.numbers)
+    members = table.in_buckets(connection, unique(own.keys))  # both ends of every edge are among them
+    rank, ids = _ranks(connection, members.numbers)
+    by_id = np.argsort(ids.ids)
+    first, second = (
+        ids.numbers[by_id[np.searchsorted(ids.ids, ends, sorter=by_id)]] for ends in (edges.first, edges.second)
+    )
+    lapsed = edges.take(~nominated(members, anchors(members, rank), first, second))
+    e.delete_edges(connection, lapsed)
     return lapsed
 
 
-def _numbers_of(connection: Connection, ids: Ids) -> npt.NDArray[np.uint32]:
+def _numbers(connection: Connection, ids: e.Ids) -> Numbers:
     with staged(connection, wanted=pa.table({"content_id": uuid_array(ids)})) as raw:
-        numbers: npt.NDArray[np.uint32] = raw.execute(_NUMBERS).to_arrow_table()["content_no"].to_numpy()
-    return numbers
-
-
-def _regroup(connection: Connection, touched: set[bytes]) -> dict[bytes, bytes]:
-    """Compute the clusters around the touched contents anew; return content id -> cluster id of all looked at."""
-    with staged(connection, touched=pa.table({"content_id": uuid_array(sorted(touched))})) as raw:
-        members = raw.execute(_MEMBERS_OF_TOUCHED).to_arrow_table()
-    nodes = sorted(touched | set(members["content_id"].to_pylist()))
-    node_table = pa.table({"content_id": uuid_array(nodes)})
-    with staged(connection, wanted=node_table) as raw:
-        edges = raw.execute(_EDGES_AT).to_arrow_table()
-    groups = components(nodes, list(zip(edges["a"].to_pylist(), edges["b"].to_pylist(), strict=True)))
-    size: dict[bytes, int] = {}
-    for cluster in groups.values():
-        size[cluster] = size.get(cluster, 0) + 1
-    kept = [(cluster, content) for content, cluster in groups.items() if size[cluster] > 1]
-    rows = {"cluster_id": uuid_array([c for c, _ in kept]), "content_id": uuid_array([c for _, c in kept])}
-    with staged(connection, touched=node_table, grouped=pa.table(rows)) as raw:
-        raw.execute(_DELETE_CLUSTERS)
-        raw.execute("INSERT INTO cluster BY NAME SELECT * FROM grouped")
-    return groups
+        found: Numbers = raw.execute(_NUMBERS).to_arrow_table()["content_no"].to_numpy()
+    return found

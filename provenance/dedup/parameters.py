@@ -23,6 +23,8 @@ class DedupParameters:
     shingle_tokens : tokens in a shingle, 1 to 16
     threshold : smallest estimated Jaccard similarity of near-duplicates, above 0, at most 1
     seed : seed of datasketch's permutations
+    containment : smallest share of a text's tokens, 0..1, that must stand in another text in shared runs of 13 and more
+        for it to count as a part of that text; None leaves containment out, and no spans are kept
 
     References
     ----------
@@ -35,6 +37,7 @@ class DedupParameters:
     shingle_tokens: int = 5
     threshold: float = 0.7
     seed: int = 1
+    containment: float | None = None
 
     def __post_init__(self) -> None:
         """Raise `InvalidParameters` for values out of range."""
@@ -48,6 +51,8 @@ class DedupParameters:
                 raise InvalidParameters(f"{name} is {value}, expected {low} to {high}")
         if not 0 < self.threshold <= 1:
             raise InvalidParameters(f"threshold is {self.threshold}, expected above 0 and at most 1")
+        if self.containment is not None and not 0 < self.containment <= 1:
+            raise InvalidParameters(f"containment is {self.containment}, expected above 0 and at most 1")
 
     @property
     def n_permutations(self) -> int:

@@ -7,6 +7,7 @@ are, with our shingle hash as its `hashfunc`, so that a stored signature loads a
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -14,11 +15,35 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from provenance.dedup import tokens as rule
+from provenance.dedup.spans import Spans, winnow
 from provenance.dedup.token_hashes import TokenHasher
 
 _BASE = np.uint64(rule.SHINGLE_BASE)
 _MIX = np.uint64(rule.MIX)
-_EMPTY = np.uint32(0xFFFFFFFF)
+#: Every value of the signature of a text without tokens.
+NO_TOKENS = np.uint32(0xFFFFFFFF)
+
+
+class Features(NamedTuple):
+    """What is known of texts.
+
+    Attributes
+    ----------
+    signatures : (n_docs, n_perm) uint32
+    n_words : (n_docs,) uint32
+    normal_hashes : (n_docs,) uint64 — hash of the normal form
+    spans : the picked spans of every text, where they were wanted
+    """
+
+    signatures: npt.NDArray[np.uint32]
+    n_words: npt.NDArray[np.uint32]
+    normal_hashes: npt.NDArray[np.uint64]
+    spans: Spans | None
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Features:
+        """Return what is known of some of the texts."""
+        spans = None if self.spans is None else self.spans.take(rows)
+        return Features(self.signatures[rows], self.n_words[rows], self.normal_hashes[rows], spans)
 
 
 class SignatureKernel:
@@ -47,10 +72,21 @@ class SignatureKernel:
 
         A text without tokens has a signature of 2^32 - 1 throughout, as an empty datasketch MinHash has.
         """
-        hashes, offsets = self._hasher.compute(texts)
-        signatures = np.full((offsets.size - 1, self.n_perm), _EMPTY, dtype=np.uint32)
-        _sign(hashes, offsets, self._a, self._b, self.shingle_tokens, signatures)
-        return signatures, np.diff(offsets).astype(np.uint32)
+        found = self.features(texts)
+        return found.signatures, found.n_words
+
+    def features(self, texts: pa.Array | pa.ChunkedArray, *, with_spans: bool = False) -> Features:
+        """Return all that the search for copies wants to know of an array of text.
+
+        Parameters
+        ----------
+        with_spans : whether to pick spans as well
+        """
+        tokens = self._hasher.compute(texts)
+        signatures = np.full((tokens.offsets.size - 1, self.n_perm), NO_TOKENS, dtype=np.uint32)
+        _sign(tokens.hashes, tokens.offsets, self._a, self._b, self.shingle_tokens, signatures)
+        spans = winnow(tokens) if with_spans else None
+        return Features(signatures, np.diff(tokens.offsets).astype(np.uint32), tokens.normal, spans)
 
 
 @cache

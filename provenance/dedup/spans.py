@@ -1,8 +1,12 @@
-"""Shared runs of tokens between texts: the exact answer to "does this text quote that one"."""
+"""Spans: runs of 13 tokens, by which it is told whether a text quotes another.
+
+`shares_span` compares every span. `winnow` picks about one span in twenty of each text, in such a way that two texts
+with the same run of 50 tokens have a picked span in common; these are what a store keeps.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -10,10 +14,48 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from provenance.dedup import tokens as rule
-from provenance.dedup.token_hashes import TokenHasher
+from provenance.dedup.token_hashes import TokenHasher, TokenHashes
+
+#: Tokens in a span.
+SPAN_TOKENS = 13
+#: Every run of so many tokens that two texts share has a picked span in common.
+GUARANTEED_TOKENS = 50
+_WINDOW = GUARANTEED_TOKENS - SPAN_TOKENS + 1
 
 
-def shares_span(texts: pa.Array, against: pa.Array, *, n_tokens: int = 13) -> npt.NDArray[np.bool_]:
+class Spans(NamedTuple):
+    """Picked spans of several texts, one text after the other, each hash once a text and in ascending order.
+
+    Attributes
+    ----------
+    hashes : (n_spans,) uint64
+    offsets : (n_texts + 1,) int64 — where each text's hashes begin
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    offsets: npt.NDArray[np.int64]
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Spans:
+        """Return the spans of some of the texts."""
+        sizes = np.diff(self.offsets)[rows]
+        offsets = np.r_[0, np.cumsum(sizes)]
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], sizes)
+        return Spans(self.hashes[places], offsets)
+
+
+def winnow(tokens: TokenHashes) -> Spans:
+    """Return the picked spans of texts: in every window of 38 spans the one with the least hash, the last of equals.
+
+    A text of 13 to 49 tokens has one; a shorter one has none.
+
+    References
+    ----------
+    Schleimer, Wilkerson, Aiken, Winnowing: Local Algorithms for Document Fingerprinting, SIGMOD 2003, section 3.
+    """
+    return Spans(*_winnow(tokens.hashes, tokens.offsets, SPAN_TOKENS, _WINDOW, np.uint64(rule.SHINGLE_BASE)))
+
+
+def shares_span(texts: pa.Array, against: pa.Array, *, n_tokens: int = SPAN_TOKENS) -> npt.NDArray[np.bool_]:
     """Return for every text whether it shares a run of `n_tokens` tokens with any text of `against`.
 
     Texts shorter than `n_tokens` tokens share nothing. Runs are compared by 64-bit hashes of their tokens, so that
@@ -36,8 +78,8 @@ def shares_span(texts: pa.Array, against: pa.Array, *, n_tokens: int = 13) -> np
 
 def _span_hashes(texts: pa.Array, n_tokens: int) -> tuple[Any, Any]:
     """Return the hash of every run of tokens in every text, and the row of the text that it stands in."""
-    hashes, offsets = TokenHasher().compute(texts)
-    spans, owner = _roll(hashes, offsets, n_tokens, np.uint64(rule.SHINGLE_BASE))
+    tokens = TokenHasher().compute(texts)
+    spans, owner = _roll(tokens.hashes, tokens.offsets, n_tokens, np.uint64(rule.SHINGLE_BASE))
     return spans, owner
 
 
@@ -65,3 +107,63 @@ def _roll(hashes, offsets, width, base):  # type: ignore[no-untyped-def]
                 owner[out] = d
                 out += 1
     return spans, owner
+
+
+@numba.njit(cache=True, nogil=True)
+def _winnow(hashes, offsets, width, window, base):  # type: ignore[no-untyped-def]
+    n_docs = offsets.size - 1
+    picked = np.empty(hashes.size, dtype=np.uint64)
+    picked_offsets = np.zeros(n_docs + 1, dtype=np.int64)
+    top = np.uint64(1)
+    for _ in range(width - 1):
+        top = top * base
+    longest = 0
+    for d in range(n_docs):
+        longest = max(longest, offsets[d + 1] - offsets[d])
+    spans = np.empty(longest + 1, dtype=np.uint64)
+    out = 0
+    for d in range(n_docs):
+        n_spans = _mixed_spans(hashes[offsets[d] : offsets[d + 1]], width, base, top, spans)
+        first = out
+        place = -1  # of the least span of the window that ends at `end`
+        for end in range(min(window, n_spans) - 1 if n_spans else 0, n_spans):
+            begin = max(0, end - window + 1)
+            before = place
+            if place < begin:
+                place = begin
+                for i in range(begin + 1, end + 1):
+                    if spans[i] <= spans[place]:
+                        place = i
+            elif spans[end] <= spans[place]:
+                place = end
+            if place != before:
+                picked[out] = spans[place]
+                out += 1
+        out = first + _sort_unique(picked[first:out])
+        picked_offsets[d + 1] = out
+    return picked[:out].copy(), picked_offsets
+
+
+@numba.njit(cache=True, nogil=True)
+def _mixed_spans(hashes, width, base, top, out):  # type: ignore[no-untyped-def]
+    """Write the hash of every run of `width` tokens into `out`; mixed, so that the least is a chance one."""
+    value = np.uint64(0)
+    for i in range(hashes.size):
+        if i >= width:
+            value = value - hashes[i - width] * top
+        value = value * base + hashes[i]
+        if i >= width - 1:
+            mixed = (value ^ (value >> np.uint64(32))) * np.uint64(rule.MIX)
+            out[i - width + 1] = mixed ^ (mixed >> np.uint64(32))
+    return max(0, hashes.size - width + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sort_unique(values):  # type: ignore[no-untyped-def]
+    values.sort()
+    n = 0
+    for i in range(values.size):
+        if i == 0 or values[i] != values[i - 1]:
+            values[n] = values[i]
+            n += 1
+    return n

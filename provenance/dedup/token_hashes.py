@@ -17,7 +17,10 @@ from provenance.dedup import tokens as rule
 
 _FNV_OFFSET = np.uint64(rule.FNV_OFFSET)
 _FNV_PRIME = np.uint64(rule.FNV_PRIME)
-_ASCII = 128
+_SPACE = np.uint64(ord(" "))
+#: Sizes of the character table: ASCII, all before the scripts of East Asia, the first plane, all of Unicode. A table
+#: takes a second to make for 65,536 characters, and most texts need no more than the second.
+_TABLE_SIZES = (128, 0x2E80, rule.BMP, rule.UNICODE)
 _DONE, _NEEDS_PYTHON, _NEEDS_WIDER_TABLE = 0, 1, 2
 
 
@@ -28,20 +31,22 @@ class TokenHashes(NamedTuple):
     ----------
     hashes : (n_tokens,) uint64
     offsets : (n_texts + 1,) int64 — where each text's hashes begin
+    normal : (n_texts,) uint64 — hash of each text's normal form
     """
 
     hashes: npt.NDArray[np.uint64]
     offsets: npt.NDArray[np.int64]
+    normal: npt.NDArray[np.uint64]
 
 
 class TokenHasher:
     """Hashes the tokens of texts; keeps the size of the character table that the texts seen so far needed."""
 
     def __init__(self) -> None:
-        self._table_size = _ASCII
+        self._table_size = _TABLE_SIZES[0]
 
     def compute(self, texts: pa.Array | pa.ChunkedArray) -> TokenHashes:
-        """Return the hash of every token of every text; a null text has none."""
+        """Return the hash of every token of every text, and of its normal form; a null text is an empty one."""
         data, offsets = text_buffers(texts)
         found, status = self._run(data, offsets, rule.character_table)
         hard = np.flatnonzero(status == _NEEDS_PYTHON)
@@ -49,16 +54,19 @@ class TokenHasher:
             return found
         normalised = [rule.normalise(bytes(data[offsets[d] : offsets[d + 1]]).decode("utf-8")) for d in hard]
         part, _ = self._run(*text_buffers(pa.array(normalised, pa.large_string())), rule.class_table)
-        return TokenHashes(*_merge(found.hashes, found.offsets, part.hashes, part.offsets, hard))
+        found.normal[hard] = part.normal
+        hashes, token_offsets = _merge(found.hashes, found.offsets, part.hashes, part.offsets, hard)
+        return TokenHashes(hashes, token_offsets, found.normal)
 
     def _run(self, data: Any, offsets: Any, table: Any) -> tuple[TokenHashes, npt.NDArray[np.uint8]]:
         # A token takes two bytes at least: a letter and what parts it from the next, or a letter of three bytes.
         hashes = np.empty((int(offsets[-1] - offsets[0]) + offsets.size) // 2 + 1, dtype=np.uint64)
         token_offsets = np.zeros(offsets.size, dtype=np.int64)
         status = np.zeros(offsets.size - 1, dtype=np.uint8)
-        while not _hash_all(data, offsets, table(self._table_size), hashes, token_offsets, status):
-            self._table_size = rule.BMP if self._table_size < rule.BMP else rule.UNICODE
-        return TokenHashes(hashes[: token_offsets[-1]], token_offsets), status
+        normal = np.zeros(offsets.size - 1, dtype=np.uint64)
+        while not _hash_all(data, offsets, table(self._table_size), hashes, token_offsets, normal, status):
+            self._table_size = next(size for size in _TABLE_SIZES if size > self._table_size)
+        return TokenHashes(hashes[: token_offsets[-1]], token_offsets, normal), status
 
 
 def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -75,9 +83,15 @@ def text_buffers(texts: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.uint
 
 @numba.njit(cache=True, nogil=True)
 def _tokenise(data, start, end, table, hashes, first):  # type: ignore[no-untyped-def]
-    """Write the hash of every token of data[start:end] into hashes[first:]; return (place after the last, status)."""
+    """Write the hash of every token of data[start:end] into hashes[first:].
+
+    Return (place after the last, hash of the normal form, status).
+    """
     n_tokens = first
     value = _FNV_OFFSET
+    normal = _FNV_OFFSET
+    begun = False  # the normal form has a character
+    space = False  # white space stands before the next one
     open_token = False
     alone = False
     i = start
@@ -101,12 +115,20 @@ def _tokenise(data, start, end, table, hashes, first):  # type: ignore[no-untype
             )
             i += 3
         if point >= table.size:
-            return first, _NEEDS_WIDER_TABLE
+            return first, normal, _NEEDS_WIDER_TABLE
         entry = table[point]
         if entry < 0:
-            return first, _NEEDS_PYTHON
+            return first, normal, _NEEDS_PYTHON
         kind = entry >> rule.CLASS_SHIFT
-        if kind == rule.SEPARATOR:
+        if kind == rule.SPACE:
+            space = begun
+        else:
+            if space:
+                normal = (normal ^ _SPACE) * _FNV_PRIME
+                space = False
+            normal = (normal ^ np.uint64(entry & 0xFFFFFF)) * _FNV_PRIME
+            begun = True
+        if kind == rule.SEPARATOR or kind == rule.SPACE:
             if open_token:
                 hashes[n_tokens] = value
                 n_tokens += 1
@@ -124,15 +146,15 @@ def _tokenise(data, start, end, table, hashes, first):  # type: ignore[no-untype
     if open_token:
         hashes[n_tokens] = value
         n_tokens += 1
-    return n_tokens, _DONE
+    return n_tokens, normal, _DONE
 
 
 @numba.njit(cache=True, nogil=True)
-def _hash_all(data, offsets, table, hashes, token_offsets, status):  # type: ignore[no-untyped-def]
+def _hash_all(data, offsets, table, hashes, token_offsets, normal, status):  # type: ignore[no-untyped-def]
     """Tokenise every text in turn; return False as soon as a character lies outside the table."""
     end = 0
     for d in range(offsets.size - 1):
-        end, status[d] = _tokenise(data, offsets[d], offsets[d + 1], table, hashes, end)
+        end, normal[d], status[d] = _tokenise(data, offsets[d], offsets[d + 1], table, hashes, end)
         if status[d] == _NEEDS_WIDER_TABLE:
             return False
         token_offsets[d + 1] = end

@@ -31,7 +31,9 @@ SHINGLE_BASE = 0x9E3779B97F4A7C15
 MIX = 0xD6E8FEB86659FD93
 
 # Classes of characters in the tables of the kernel.
-SEPARATOR, WORD, SOLO, MARK = 0, 1, 2, 3
+SEPARATOR, WORD, SOLO, MARK, SPACE = 0, 1, 2, 3, 4
+#: Those that no token holds.
+SEPARATING = frozenset((SEPARATOR, SPACE))
 #: Table entry of a character that needs Python's own normalisation.
 COMPLEX = -1
 CLASS_SHIFT = 24
@@ -67,14 +69,16 @@ def normalise(text: str) -> str:
 
 
 def character_class(character: str) -> int:
-    """Return SEPARATOR, WORD, SOLO or MARK for one character."""
+    """Return SEPARATOR, WORD, SOLO, MARK or SPACE for one character; a space separates too."""
     category = unicodedata.category(character)
     if category[0] == "M":
         return MARK
     if category[0] == "L":
         point = ord(character)
         return SOLO if any(low <= point <= high for low, high in _SOLO_BLOCKS) else WORD
-    return WORD if category == "Nd" else SEPARATOR
+    if category == "Nd":
+        return WORD
+    return SPACE if character.isspace() else SEPARATOR
 
 
 def tokens(text: str) -> list[str]:
@@ -84,10 +88,10 @@ def tokens(text: str) -> list[str]:
     alone = False  # the current token is a letter of a script without spaces
     for character in normalise(text):
         kind = character_class(character)
-        if kind == SEPARATOR or kind == SOLO or (kind == WORD and alone):
+        if kind in SEPARATING or kind == SOLO or (kind == WORD and alone):
             if current:
                 found.append(current)
-            current = "" if kind == SEPARATOR else character
+            current = "" if kind in SEPARATING else character
             alone = kind == SOLO
         else:
             current += character
@@ -107,6 +111,19 @@ def token_hash(token: str) -> int:
     for character in token:
         value = ((value ^ ord(character)) * FNV_PRIME) & _MASK
     return value
+
+
+def normal_form(text: str) -> str:
+    """Return the casefolded NFC text with every run of white space as one space and none at the ends.
+
+    Texts with the same normal form are the same but for case, composition and white space.
+    """
+    return " ".join(normalise(text).split())
+
+
+def normal_hash(text: str) -> int:
+    """Return the 64-bit FNV-1a hash of the code points of a text's normal form."""
+    return token_hash(normal_form(text))
 
 
 def shingle_hashes(text: str, *, shingle_tokens: int = 5) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -18,47 +18,48 @@ from provenance.store.store import registered
 SubjectKind = Literal["source", "ingest", "document"]
 
 
-def state_claim(
-    connection: Connection, kind: SubjectKind, subject: str, claim: Claim, *, method: str, stated_at: datetime
-) -> None:
-    """Append one claim of grade `declared` about a source, an ingest or a document."""
-    state_claims(connection, kind, [subject], [claim], method=method, stated_at=stated_at)
+class StatedClaim(NamedTuple):
+    """A claim about one subject.
 
-
-def state_claims(
-    connection: Connection,
-    kind: SubjectKind,
-    subjects: Sequence[str],
-    claims: Sequence[Claim],
-    *,
-    method: str,
-    stated_at: datetime,
-) -> None:
-    """Append one claim of grade `declared` about each subject.
-
-    Parameters
+    Attributes
     ----------
-    subjects : source names, or ids of ingests or documents as text
+    kind : what the subject is
+    subject : name of a source, or id of an ingest or document as text
+    claim : what is claimed
+    method : how it is known, in a few words
+    note : particulars
     """
-    if not subjects:
+
+    kind: SubjectKind
+    subject: str
+    claim: Claim
+    method: str
+    note: str | None = None
+
+
+def state_claims(connection: Connection, stated: Sequence[StatedClaim], *, stated_at: datetime) -> None:
+    """Append claims, all of grade `declared`."""
+    if not stated:
         return
     ids = [
-        composite_digest(kind, subject, claim.origin, str(claim.generation), claim.model, method)
-        for subject, claim in zip(subjects, claims, strict=True)
+        composite_digest(
+            one.kind, one.subject, one.claim.origin, str(one.claim.generation), one.claim.model, one.method
+        )
+        for one in stated
     ]
-    n = len(subjects)
     rows = pa.table(
         {
             "evidence_id": uuid_array(ids),
-            "subject_kind": pa.array([kind] * n),
-            "subject": pa.array(list(subjects)),
-            "origin": pa.array([claim.origin for claim in claims]),
-            "generation": pa.array([claim.generation for claim in claims], pa.uint32()),
-            "model": pa.array([claim.model for claim in claims], pa.string()),
-            "method": pa.array([method] * n),
-            "rank": pa.array([RANK_DECLARED] * n, pa.uint8()),
-            "author": pa.array([f"corpus-provenance {__version__}"] * n),
-            "stated_at": pa.array([stated_at] * n, pa.timestamp("us")),
+            "subject_kind": pa.array([one.kind for one in stated]),
+            "subject": pa.array([one.subject for one in stated]),
+            "origin": pa.array([one.claim.origin for one in stated]),
+            "generation": pa.array([one.claim.generation for one in stated], pa.uint32()),
+            "model": pa.array([one.claim.model for one in stated], pa.string()),
+            "method": pa.array([one.method for one in stated]),
+            "rank": pa.array([RANK_DECLARED] * len(stated), pa.uint8()),
+            "author": pa.repeat(f"corpus-provenance {__version__}", len(stated)),
+            "stated_at": pa.array([stated_at] * len(stated), pa.timestamp("us")),
+            "note": pa.array([one.note for one in stated], pa.string()),
         }
     )
     with registered(connection, stated=rows) as raw:

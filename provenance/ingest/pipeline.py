@@ -1,46 +1,80 @@
-"""The ingest: read, validate, hash and sign in one thread, write in another, one transaction a batch.
+"""The ingest: inputs are cut into tasks, tasks prepared as batches, batches written, one transaction each.
 
 A batch is whole or not there: after a kill at any instant the store holds whole batches only, the run's row says
-`running`, and the same command goes on. What the interrupted run had entered counts as inserted by the finished one,
-so its row and the store equal those of an undisturbed run.
+`running`, and the same command goes on without reading a file again that it had read to its end. What the interrupted
+run had entered counts as inserted by the finished one, so its row and the store equal those of an undisturbed run. How
+many processes prepare changes nothing in the result: batches are cut from the inputs alone and written in their order.
 """
 
 from __future__ import annotations
 
 import gc
-import queue
-import threading
+import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+import numpy as np
+from sqlalchemy import Connection, func, select
 
-from provenance import __version__
-from provenance.dedup.signatures import SignatureKernel
-from provenance.evidence.claims import state_claim
-from provenance.ids import as_uuid, composite_digest
-from provenance.ingest.prepare import Batch, prepare
+from provenance.errors import FieldMissing, TooManyQuarantined
+from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.ingest.inputs import as_text, find_inputs
+from provenance.ingest.mapping import FieldMapping
+from provenance.ingest.prepare import Batch, FileCounts, Preparer, Task
 from provenance.ingest.progress import NoProgress, Progress
 from provenance.ingest.readers import reader_for
-from provenance.ingest.readers.base import Chunk, ReadOptions, Refused
+from provenance.ingest.readers.base import ReadOptions
+from provenance.ingest.readers.records import blocks_of
+from provenance.ingest.runs import add_files, enter_run, settled, started_at, unread, update_run
 from provenance.ingest.sources import Source, add_source_in, find_source, require_source
-from provenance.ingest.validate import Defaults, Documents, Validator
-from provenance.ingest.write import BatchWriter, Counts, options_json, settled, update_run
+from provenance.ingest.tasks import InputTasks, record_tasks
+from provenance.ingest.validate import Defaults
+from provenance.ingest.workers import prepared
+from provenance.ingest.write import BatchWriter, Counts
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
 from provenance.store import schema
 from provenance.store.store import Store, utc_now
 
-#: A batch is written when its texts reach this size, or its records this number.
-BATCH_BYTES = 48 << 20
-BATCH_RECORDS = 100_000
-#: Batches that wait to be written: while the store packs a row group, reading goes on.
-_AHEAD = 2
+#: From so many records on an ingest stops when too many of them are refused.
+ENOUGH_RECORDS = 1000
+MAX_QUARANTINED = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestOptions:
+    """How inputs are read and checked.
+
+    Attributes
+    ----------
+    mapping : which field means what
+    format_name : the format of all inputs; None finds it for each
+    delimiter : what parts the columns of CSV; None finds it
+    max_record_bytes : larger records are refused
+    max_quarantined : largest share, 0..1, of refused records from the 1,000th on; more stop the ingest
+    chunk_bytes : how much a reader hands over at a time, about; changes nothing in the result
+    """
+
+    mapping: FieldMapping = field(default_factory=FieldMapping)
+    format_name: str | None = None
+    delimiter: str | None = None
+    max_record_bytes: int = ReadOptions.max_record_bytes
+    max_quarantined: float = MAX_QUARANTINED
+    chunk_bytes: int = ReadOptions.chunk_bytes
+
+    def reading(self, source: str) -> ReadOptions:
+        """Return what the readers need of it."""
+        return ReadOptions(
+            source=source,
+            max_record_bytes=self.max_record_bytes,
+            chunk_bytes=self.chunk_bytes,
+            delimiter=self.delimiter,
+            fields=self.mapping.required(),
+        )
 
 
 @dataclass(frozen=True)
@@ -54,6 +88,7 @@ class IngestReport:
     counts : n_read = n_inserted + n_present + n_quarantined
     seconds : wall time
     reasons : number of refused records by reason
+    n_skipped_files : inputs that an interrupted attempt had read to their end
     """
 
     ingest_id: UUID
@@ -61,51 +96,59 @@ class IngestReport:
     counts: Counts
     seconds: float
     reasons: dict[str, int]
+    n_skipped_files: int = 0
 
 
 def ingest_files(
     store: Store,
-    files: Sequence[Path],
+    files: Sequence[str | os.PathLike[str]],
     *,
     source: str,
     claim: Claim | None = None,
     licence: str | None = None,
-    options: ReadOptions | None = None,
+    options: IngestOptions | None = None,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Read files into the store.
+    """Read inputs into the store.
 
     Parameters
     ----------
+    files : files, folders, patterns, addresses, datasets or `-`; see `inputs.find_inputs`
     source : name of a source; made on the fly when it is new and a claim is given
-    claim : origin of these files, where it differs from what the source says
+    claim : origin of these inputs, where it differs from what the source says
     licence : SPDX expression for records that carry none themselves
+    jobs : processes that read and sign; the result does not depend on it
 
     Raises
     ------
     UnknownSource
         If the source is new and no claim is given.
-    UnreadableFile, UnknownFormat, FieldMissing
-        If a file cannot be read; what was read before it is stored.
+    UnreadableFile, NothingToRead, UnknownFormat, FieldMissing
+        If an input cannot be read; what was read before it is stored.
+    TooManyQuarantined
+        If too large a share of the records is refused; whole batches written before are stored.
     StoreWriteFailed
         If the store cannot write; whole batches written before are stored.
     """
-    readers = [(path, reader_for(path)) for path in files]
-    chosen = options or ReadOptions()
+    chosen = options or IngestOptions()
+    inputs = [(one, reader_for(one, chosen.format_name)) for one in find_inputs(files)]
+    run = _Run(store, source, claim, licence, chosen, [as_text(one.name) for one, _ in inputs])
+    with store.transaction() as connection:
+        left, done = unread(connection, run.ingest_id, [one for one, _ in inputs])
+        n_stored = connection.execute(select(func.count()).select_from(schema.content)).scalar_one()
+    tasks = InputTasks(
+        [None if one is None else (one, reader) for one, (_, reader) in zip(left, inputs, strict=True)],
+        chosen.reading(source),
+        n_stored=n_stored,
+    )
+    n_skipped = sum(one is None for one in left)
+    return run.execute(iter(tasks), lambda: tasks.error, progress, jobs=jobs, done=done, n_skipped=n_skipped)
 
-    def chunks() -> Iterator[Chunk]:
-        for path, reader in readers:
-            yield from reader.read(path, chosen)
 
-    names = [str(path) for path in files]
-    run = _Run(store, source, claim, licence, chosen, names)
-    sizes = {str(path): path.stat().st_size for path in files if path.exists()}
-    return run.execute(chunks(), progress or NoProgress(), sizes)
-
-
-def ingest_chunks(
+def ingest_records(
     store: Store,
-    chunks: Iterable[Chunk],
+    records: Iterable[dict[str, Any]],
     *,
     name: str,
     source: str,
@@ -113,14 +156,15 @@ def ingest_chunks(
     licence: str | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Read chunks that a program made (see `readers.records.chunks_of`) into the store.
+    """Read records that a program made into the store.
 
     Parameters
     ----------
     name : stands for the file name: the same name, source and claim mean the same run
     """
-    run = _Run(store, source, claim, licence, ReadOptions(), [name])
-    return run.execute(chunks, progress or NoProgress(), {})
+    options = IngestOptions(max_quarantined=1.0)
+    run = _Run(store, source, claim, licence, options, [name])
+    return run.execute(record_tasks(blocks_of(records, name=name)), lambda: None, progress)
 
 
 class _Run:
@@ -132,113 +176,117 @@ class _Run:
         source: str,
         claim: Claim | None,
         licence: str | None,
-        options: ReadOptions,
+        options: IngestOptions,
         files: list[str],
     ) -> None:
         self.store = store
         self.options = options
         self.started = time.monotonic()
-        now = utc_now()
-        described = {"files": files, "claim": claim and claim.__dict__, "licence": licence, **options.__dict__}
+        described = {"files": files, "claim": claim and asdict(claim), "licence": licence, **asdict(options)}
+        for name in ("max_quarantined", "chunk_bytes"):  # the same run goes on when these are others
+            del described[name]
         with store.transaction() as connection:
             if claim is not None and find_source(connection, source) is None:
                 add_source_in(connection, Source(source, claim, licence))
             known = require_source(connection, source)
-            fingerprint = options_json({"source": source, **described})
-            self.ingest_id = _enter_run(connection, source, fingerprint, described)
+            self.ingest_id = enter_run(connection, source, described, kind="ingest")
+            stated_at = started_at(connection, self.ingest_id)
             own = claim if claim is not None and claim != known.claim else None
             if own is not None:
                 ensure_models(connection, [own.model])
                 _state_once(connection, self.ingest_id, own)
-        self.defaults = Defaults(source, own or known.claim, licence or known.licence, known.uri)
-        self.writer = BatchWriter(store, ingest_id=self.ingest_id, source=source, stated_at=now)
+        self.defaults = Defaults(source, own or known.claim, licence)
+        self.writer = BatchWriter(store, ingest_id=self.ingest_id, source=source, stated_at=stated_at)
+        self.reasons: dict[str, int] = {}
+        self._files: dict[str, FileCounts] = {}
 
-    def execute(self, chunks: Iterable[Chunk], progress: Progress, sizes: dict[str, int]) -> IngestReport:
-        parameters = self.store.dedup
-        kernel = SignatureKernel(parameters.n_permutations, parameters.seed, shingle_tokens=parameters.shingle_tokens)
-        batches = _batches(chunks, Validator(self.defaults, self.options), kernel, self.defaults.source, sizes)
-        counts = Counts()
-        reasons: dict[str, int] = {}
-        with _without_garbage_collection(), _Prefetched(batches) as ready:
-            for batch, fraction in ready:
-                with self.store.transaction() as connection:
-                    counts += self.writer.write(connection, batch)
-                    update_run(connection, self.ingest_id, counts, self._seconds(), "running")
-                for _, refused in batch.refused:
-                    if refused.part == 0:
-                        reasons[refused.reason] = reasons.get(refused.reason, 0) + 1
-                progress.update(counts, fraction)
+    def execute(
+        self,
+        tasks: Iterator[Task],
+        error: Callable[[], Exception | None],
+        progress: Progress | None,
+        *,
+        jobs: int = 1,
+        done: Counts | None = None,
+        n_skipped: int = 0,
+    ) -> IngestReport:
+        """Write the batches of all tasks, raise the error that ended the reading if there is one, and report."""
+        shown = progress or NoProgress()
+        counts = done or Counts()
+        preparer = Preparer(
+            self.defaults, self.options.reading(self.defaults.source), self.options.mapping, self.store.dedup
+        )
+        is_first = True
+        with _without_garbage_collection():
+            for batch in prepared(tasks, preparer, jobs=jobs):
+                if is_first:
+                    self._require_fields(batch)
+                is_first = is_first and not batch.fields
+                self._stop_at_excess(batch, counts)
+                counts = self._write(batch, counts)
+                shown.update(counts, batch.fraction)
                 self.store.yield_to_waiting()
+        failure = error()
+        if failure is not None:
+            raise failure
         with self.store.transaction() as connection:
             counts = settled(connection, self.ingest_id, counts)
             update_run(connection, self.ingest_id, counts, self._seconds(), "finished")
-        return IngestReport(self.ingest_id, self.defaults.source, counts, self._seconds(), reasons)
+        return IngestReport(self.ingest_id, self.defaults.source, counts, self._seconds(), self.reasons, n_skipped)
+
+    def _write(self, batch: Batch, counts: Counts) -> Counts:
+        for file, read in batch.files.items():
+            self._files[file] = self._files.get(file, FileCounts()) + read
+        with self.store.transaction() as connection:
+            counts += self.writer.write(connection, batch)
+            add_files(connection, self.ingest_id, batch.finished, self._files)
+            update_run(connection, self.ingest_id, counts, self._seconds(), "running")
+        for one in batch.finished:
+            self._files.pop(one.file, None)
+        _count_reasons(batch, self.reasons)
+        return counts
+
+    def _require_fields(self, batch: Batch) -> None:
+        """Raise `FieldMissing` when a field that the mapping names stands in no record of the first batch."""
+        if not batch.fields:
+            return
+        for name in self.options.mapping.required():
+            if name not in batch.fields and name.partition(".")[0] not in batch.fields and name != FieldMapping.text:
+                raise FieldMissing(next(iter(batch.files)), name, batch.fields)
+
+    def _stop_at_excess(self, batch: Batch, counts: Counts) -> None:
+        """Raise `TooManyQuarantined` if this batch would bring the share of refused records above the limit."""
+        # The share can only rise where a record is refused; before, it is looked at when the 1,000th is reached.
+        at = np.union1d(counts.n_read + batch.refused_at, [ENOUGH_RECORDS])
+        at = at[(at >= ENOUGH_RECORDS) & (at > counts.n_read) & (at <= counts.n_read + batch.n_read)]
+        n_refused = counts.n_quarantined + np.searchsorted(batch.refused_at, at - counts.n_read, side="right")
+        over = np.flatnonzero(n_refused > self.options.max_quarantined * at)
+        if not over.size:
+            return
+        with self.store.transaction() as connection:
+            entered = settled(connection, self.ingest_id, counts)
+            update_run(connection, self.ingest_id, entered, self._seconds(), "stopped")
+        first = int(over[0])
+        reasons = dict(self.reasons)
+        _count_reasons(batch, reasons, n_most=int(n_refused[first]) - counts.n_quarantined)
+        raise TooManyQuarantined(int(n_refused[first]), int(at[first]), self.options.max_quarantined, reasons)
 
     def _seconds(self) -> float:
         return time.monotonic() - self.started
 
 
-def _enter_run(connection: Connection, source: str, fingerprint: str, described: dict[str, Any]) -> UUID:
-    """Return the id of the unfinished run with this fingerprint, or of a new one."""
-    table = schema.ingest
-    same = table.c.fingerprint == fingerprint
-    unfinished = connection.execute(select(table.c.ingest_id).where(same, table.c.state == "running")).scalar()
-    if unfinished is not None:
-        connection.execute(update(table).where(table.c.ingest_id == unfinished).values(started_at=utc_now()))
-        return UUID(str(unfinished))
-    n_before = connection.execute(select(func.count()).select_from(table).where(same)).scalar_one()
-    ingest_id = as_uuid(composite_digest("ingest", fingerprint, str(n_before)))
-    row = {
-        "ingest_id": ingest_id,
-        "source": source,
-        "state": "running",
-        "started_at": utc_now(),
-        "code_version": __version__,
-        "fingerprint": fingerprint,
-        "options": described,
-        **Counts().__dict__,
-        "seconds": 0.0,
-    }
-    connection.execute(insert(table), [row])
-    return ingest_id
+def _count_reasons(batch: Batch, reasons: dict[str, int], *, n_most: int | None = None) -> None:
+    whole = [one.record.reason for one in batch.refused if one.record.part == 0]
+    for reason in whole[:n_most]:
+        reasons[reason] = reasons.get(reason, 0) + 1
 
 
 def _state_once(connection: Connection, ingest_id: UUID, claim: Claim) -> None:
     table = schema.evidence
     said = select(func.count()).where(table.c.subject_kind == "ingest", table.c.subject == str(ingest_id))
     if not connection.execute(said).scalar_one():
-        state_claim(connection, "ingest", str(ingest_id), claim, method="declared at ingest", stated_at=utc_now())
-
-
-def _batches(
-    chunks: Iterable[Chunk], validator: Validator, kernel: SignatureKernel, source: str, sizes: dict[str, int]
-) -> Iterator[tuple[Batch, float | None]]:
-    """Yield batches with the share of the input that is read; what was read before an error comes before the error."""
-    documents, refused, n_bytes = Documents(), list[tuple[str, Refused]](), 0
-    n_refused_bytes = 0
-    position = _Position(sizes)
-    error: Exception | None = None
-    iterator = iter(chunks)
-    while True:
-        try:
-            chunk = next(iterator)
-        except StopIteration:
-            break
-        except Exception as raised:  # kept until what was read before it is written
-            error = raised
-            break
-        new = validator.take(chunk, documents)
-        refused.extend((chunk.file, one) for one in new)
-        n_refused_bytes += sum(len(one.raw) for one in new)
-        n_bytes += chunk.n_bytes
-        position.reach(chunk.file, chunk.position)
-        if documents.n_text_bytes + n_refused_bytes >= BATCH_BYTES or len(documents) + len(refused) >= BATCH_RECORDS:
-            yield prepare(documents, refused, n_bytes, source=source, kernel=kernel), position.fraction
-            documents, refused, n_bytes, n_refused_bytes = Documents(), [], 0, 0
-    if len(documents) or refused or n_bytes:
-        yield prepare(documents, refused, n_bytes, source=source, kernel=kernel), position.fraction
-    if error is not None:
-        raise error
+        stated = StatedClaim("ingest", str(ingest_id), claim, "declared at ingest")
+        state_claims(connection, [stated], stated_at=utc_now())
 
 
 @contextmanager
@@ -251,64 +299,3 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-class _Position:
-    """How much of the files is read."""
-
-    def __init__(self, sizes: dict[str, int]) -> None:
-        self._sizes = sizes
-        self._reached: dict[str, int] = {}
-
-    def reach(self, file: str, position: int) -> None:
-        self._reached[file] = position
-
-    @property
-    def fraction(self) -> float | None:
-        total = sum(self._sizes.values())
-        return min(1.0, sum(self._reached.values()) / total) if total else None
-
-
-class _Prefetched:
-    """Runs an iterator in a thread, some items ahead, and hands its items and its error over."""
-
-    def __init__(self, items: Iterator[tuple[Batch, float | None]]) -> None:
-        self._items = items
-        self._queue: queue.Queue[Any] = queue.Queue(maxsize=_AHEAD)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prepare batches", daemon=True)
-
-    def _run(self) -> None:
-        try:
-            for item in self._items:
-                self._put(item)
-                if self._stop.is_set():
-                    return
-            self._put(None)
-        except BaseException as error:  # handed to the thread that waits for items
-            self._put(error)
-
-    def _put(self, item: Any) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def __enter__(self) -> Iterator[tuple[Batch, float | None]]:
-        self._thread.start()
-        return self._received()
-
-    def _received(self) -> Iterator[tuple[Batch, float | None]]:
-        while True:
-            item = self._queue.get()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()

@@ -5,34 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 import pyarrow as pa
 
-from provenance.ids import content_digest, document_digest, uuid_array
+from provenance.ids import DocumentDigester, content_digest, uuid_array
+from provenance.ingest.mapping import FieldMapping
 from provenance.ingest.readers import base
-from provenance.ingest.readers.base import Chunk, ReadOptions, Refused
+from provenance.ingest.readers.base import Chunk, Ground, ReadOptions, Refused
 from provenance.licences import licence_class
 from provenance.records import ORIGINS, Claim, contradiction
 
-#: Fields of a record that have a column of their own; where two name the same column, the first in the record counts.
-_FIELDS = {
-    "uri": "uri",
-    "url": "uri",
-    "author": "author",
-    "title": "title",
-    "licence": "licence",
-    "license": "licence",
-    "model": "model",
-    "authored_at": "authored_at",
-    "date": "authored_at",
-    "collected_at": "collected_at",
-    "origin": "origin",
-    "generation": "generation",
-    "parent": "parent",
-}
 #: Columns of `document` that a record decides.
 _COLUMNS = (
     "external_id",
@@ -42,7 +27,7 @@ _COLUMNS = (
     "authored_at",
     "collected_at",
     "licence",
-    "licence_class",
+    "stated_licence_class",
     "origin",
     "generation",
     "model",
@@ -62,15 +47,23 @@ class Defaults:
 
 @dataclass
 class Documents:
-    """Valid records as columns, in the order in which they were read."""
+    """Valid records in the order in which they were read.
+
+    Attributes
+    ----------
+    texts : the texts as UTF-8
+    content_ids, document_ids : 16 bytes each
+    rows : the values of `_COLUMNS`
+    claims : (place in this list, claim, what it rests on) of records that say themselves where they come from
+    parents : (document id, parent id, relation)
+    """
 
     texts: list[bytes] = field(default_factory=list)
     content_ids: list[bytes] = field(default_factory=list)
     document_ids: list[bytes] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
-    own_claim: list[bool] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    claims: list[tuple[int, Claim, Ground | None]] = field(default_factory=list)
     parents: list[tuple[bytes, bytes, str]] = field(default_factory=list)
-    n_text_bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -81,10 +74,11 @@ class Documents:
         columns: dict[str, Any] = {
             "document_id": uuid_array(self.document_ids),
             "content_id": uuid_array(self.content_ids),
-            "source": pa.array([source] * len(self), pa.string()),
+            "source": pa.repeat(source, len(self)),
         }
-        for name, values in self.columns.items():
-            columns[name] = pa.array(values, types.get(name, pa.string()))
+        values = list(zip(*self.rows, strict=True)) or [()] * len(_COLUMNS)
+        for name, column in zip(_COLUMNS, values, strict=True):
+            columns[name] = pa.array(column, types.get(name, pa.string()))
         return pa.table(columns)
 
 
@@ -99,70 +93,113 @@ class _Refusal(Exception):
 
 
 class Validator:
-    """Turns chunks into documents by one set of defaults and options."""
+    """Turns chunks into documents by one set of defaults, options and one mapping.
 
-    def __init__(self, defaults: Defaults, options: ReadOptions) -> None:
+    Attributes
+    ----------
+    fields : every field that a record had, in the order of their first occurrence
+    """
+
+    def __init__(self, defaults: Defaults, options: ReadOptions, mapping: FieldMapping) -> None:
         self.defaults = defaults
         self.options = options
-        # The text and nested metadata are dealt with apart: they are named here so that they are no metadata.
-        own = {"metadata": "nested", options.id_field: "external_id", options.text_field: "text"}
-        self._columns = {**_FIELDS, **own}
+        self.fields: dict[str, None] = {}
+        self._text_field = mapping.text
+        self._columns = mapping.columns()
+        self._nested = [name for name in mapping.named() if "." in name]
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._document_digest = DocumentDigester(defaults.source)
 
     def take(self, chunk: Chunk, documents: Documents) -> list[Refused]:
-        """Append the valid records of a chunk to `documents` and return the others."""
-        refused = list(chunk.refused)
+        """Append the valid records of a chunk to `documents` and return all others in their order."""
+        refused: list[Refused] = []
         for i, record in enumerate(chunk.records):
             try:
-                self._take_record(record, documents)
+                self._take_record(record, documents, chunk.grounds[i] if chunk.grounds else None)
             except _Refusal as refusal:
-                refused.append(Refused(chunk.places[i], refusal.reason, refusal.detail, chunk.raw(i)))
-        return refused
+                refused.append(Refused(chunk.places[i], refusal.reason, refusal.detail, chunk.raw(i), n_before=i))
+        if not chunk.refused:
+            return refused
+        # What could not be read stands before the record of the same number.
+        return sorted((*chunk.refused, *refused), key=lambda one: one.n_before)
 
-    def _take_record(self, record: dict[str, Any], documents: Documents) -> None:
+    def _take_record(self, record: dict[str, Any], documents: Documents, ground: Ground | None) -> None:
+        if self._nested:
+            record = self._lifted(record)
+        names = tuple(record)
+        plan = self._plans.get(names) or self._plan(names)
         text = self._text(record)
-        row = self._row(record)
-        claim, own = self._claim(row["origin"], row["generation"], row["model"])
-        row["model"], row["origin"], row["generation"] = claim.model, claim.origin, claim.generation
-        row["licence"] = row["licence"] or self.defaults.licence
-        row["licence_class"] = licence_class(row["licence"])
-        row["uri"] = row["uri"] or self.defaults.uri
+        row = self._row(record, plan)
+        claim, own = self._claim(row["origin"], row["generation"], row["model"]) if plan.claims else (None, False)
+        if claim is None:
+            claim = self.defaults.claim
+        licence = row["licence"] or self.defaults.licence
         content_id = content_digest(text)
-        document_id = document_digest(self.defaults.source, row["external_id"], content_id)
+        document_id = self._document_digest(row["external_id"], content_id)
+        if own:
+            documents.claims.append((len(documents.texts), claim, ground))
         documents.texts.append(text)
         documents.content_ids.append(content_id)
         documents.document_ids.append(document_id)
-        for name, values in documents.columns.items():
-            values.append(row[name])
-        documents.own_claim.append(own)
-        documents.parents.extend((document_id, parent, relation) for parent, relation in row["parent"] or ())
-        documents.n_text_bytes += len(text)
+        documents.rows.append(
+            (
+                row["external_id"], row["uri"] or self.defaults.uri, row["author"], row["title"], row["authored_at"],
+                row["collected_at"], licence, licence_class(licence), claim.origin, claim.generation, claim.model,
+                row["metadata"],
+            )
+        )  # fmt: skip
+        if row["parent"]:
+            documents.parents.extend((document_id, parent, relation) for parent, relation in row["parent"])
 
-    def _row(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _lifted(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the record with fields such as `meta.author` beside the others, where the mapping names them."""
+        lifted = dict(record)
+        for name in self._nested:
+            value: Any = record
+            for step in name.split("."):
+                value = value.get(step) if isinstance(value, dict) else None
+            if name not in record and value is not None:
+                lifted[name] = value
+        return lifted
+
+    def _plan(self, names: tuple[str, ...]) -> _Plan:
+        """Return what becomes of the fields of a record with these names; most records have the same."""
+        known = [(name, self._columns[name]) for name in names if name in self._columns]
+        plan = _Plan(
+            known=tuple((name, column, _CHECKS.get(column, _string)) for name, column in known if column in _CHECKED),
+            rest=tuple(name for name in names if name not in self._columns),
+            has_metadata=any(column == "metadata" for _, column in known),
+            claims=any(column in ("origin", "generation", "model") for _, column in known),
+        )
+        self.fields.update(dict.fromkeys(names))
+        if len(self._plans) < _MOST_PLANS:
+            self._plans[names] = plan
+        return plan
+
+    def _row(self, record: dict[str, Any], plan: _Plan) -> dict[str, Any]:
         """Return the record's fields by column, checked; what has no column goes to `metadata`."""
-        row: dict[str, Any] = dict.fromkeys(_COLUMNS)
-        row["parent"] = None
-        rest: dict[str, Any] = {}
-        for name, value in record.items():
-            column = self._columns.get(name)
-            if column is None:
-                rest[name] = value
-            elif value is None or value == "" or column not in row:
+        row = _EMPTY_ROW.copy()
+        rest = {name: record[name] for name in plan.rest}
+        for name, column, check in plan.known:
+            value = record[name]
+            if value is None or value == "":
                 continue
-            elif row[column] is None:
-                check: Callable[[str, Any], Any] = _CHECKS.get(column) or _string
+            if row[column] is None:
                 row[column] = check(name, value)
             else:  # a second name of the same column
                 rest[name] = value
-        nested = record.get("metadata")
-        if isinstance(nested, dict) and rest.keys().isdisjoint(nested):
-            rest = {**nested, **rest}
-        elif nested is not None:
-            rest["metadata"] = nested
-        row["metadata"] = _packed(rest) if rest else None
+        if plan.has_metadata:
+            nested = record.get("metadata")
+            if isinstance(nested, dict) and rest.keys().isdisjoint(nested):
+                rest = {**nested, **rest}
+            elif nested is not None:
+                rest["metadata"] = nested
+        if rest:
+            row["metadata"] = _packed(rest)
         return row
 
     def _text(self, record: dict[str, Any]) -> bytes:
-        name = self.options.text_field
+        name = self._text_field
         if name not in record:
             raise _Refusal(base.MISSING_FIELD, f"no field {name!r}; it has: {', '.join(map(str, record))[:200]}")
         text = record[name]
@@ -193,13 +230,40 @@ class Validator:
         return Claim(origin, generation, model), True
 
 
+class _Plan(NamedTuple):
+    """What becomes of the fields of records that have the same ones.
+
+    Attributes
+    ----------
+    known : (field, column, check) of those with a column of their own
+    rest : fields that become metadata
+    has_metadata : whether there is a field of that name
+    claims : whether one of them says something about the origin
+    """
+
+    known: tuple[tuple[str, str, Callable[[str, Any], Any]], ...]
+    rest: tuple[str, ...]
+    has_metadata: bool
+    claims: bool
+
+
+#: Records with ever new fields (ids as names) must not fill the memory with plans.
+_MOST_PLANS = 1000
+_EMPTY_ROW: dict[str, Any] = {**dict.fromkeys(_COLUMNS), "parent": None}
+#: Python refuses to make a number of some thousand digits.
+_MOST_DIGITS = 10
+#: The text and nested metadata are dealt with apart.
+_CHECKED = frozenset(_EMPTY_ROW) - {"metadata"}
+
+
 def _checked(text: str, name: str) -> bytes:
-    if "\0" in text:
-        raise _Refusal(base.NUL_CHARACTER, f"in {name!r}")
     try:
-        return text.encode("utf-8")
+        encoded = text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise _Refusal(base.LONE_SURROGATE, f"in {name!r}") from error
+    if b"\0" in encoded:
+        raise _Refusal(base.NUL_CHARACTER, f"in {name!r}")
+    return encoded
 
 
 def _packed(metadata: dict[str, Any]) -> str:
@@ -232,6 +296,8 @@ def _origin(name: str, value: Any) -> str:
 
 
 def _generation(name: str, value: Any) -> int:
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS:  # a cell of CSV
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value >= 2**32:
         raise _Refusal(base.WRONG_TYPE, f"{name!r} is {value!r}, expected a small whole number")
     return value

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Connection, func, select, text
+import pyarrow.compute as pc
+from sqlalchemy import Connection
 
+from provenance.dedup.documents import MOVE_DOCUMENTS, SETTLE_CLUSTERS, moved
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
-from provenance.dedup.representative import CHOOSE_REPRESENTATIVES
-from provenance.evidence.claims import state_claims
+from provenance.evidence.claims import StatedClaim, state_claims
 from provenance.ids import composite_digest, uuid_array
+from provenance.ingest.amend import Amender
+from provenance.ingest.inputs import as_text
 from provenance.ingest.prepare import Batch
+from provenance.ingest.readers.base import Ground
+from provenance.ingest.sources import require_source
+from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
-from provenance.store import schema
 from provenance.store.store import Store, staged
 
 _PRESENT_DOCUMENTS = "SELECT i.row FROM incoming i WHERE i.document_id IN (SELECT document_id FROM document)"
 _PRESENT_CONTENTS = "SELECT i.row FROM incoming i WHERE i.content_id IN (SELECT content_id FROM content)"
 _NEXT_NUMBER = "SELECT coalesce(max(content_no) + 1, 0) FROM content"
-_MOVE_DOCUMENTS = """
-    UPDATE document SET cluster_id = m.cluster_id FROM moved m
-    WHERE document.content_id = m.content_id AND document.cluster_id <> m.cluster_id
-"""
 _PLACE_DOCUMENTS = """
     CREATE OR REPLACE TEMP TABLE placed AS
-    SELECT i.*, coalesce(c.cluster_id, i.content_id) AS cluster_id,
+    SELECT i.*, i.stated_licence_class AS licence_class, coalesce(c.cluster_id, i.content_id) AS cluster_id,
            CASE WHEN i.origin = 'unknown' THEN 0 ELSE 1 END AS evidence_rank,
            count(*) OVER (PARTITION BY coalesce(c.cluster_id, i.content_id)) = 1 AS is_representative
     FROM incoming i LEFT JOIN cluster c USING (content_id)
@@ -57,25 +57,25 @@ _NEW_PARENTS = """
     SELECT DISTINCT p.* FROM incoming p ANTI JOIN parent USING (document_id, parent_id, relation)
 """
 
+_BY_THE_RECORD = Ground("declared by the record")
+
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the records of a batch or a run: n_read = n_inserted + n_present + n_quarantined."""
+    """What became of the records of a batch or a run: n_read = n_inserted + n_present + n_quarantined.
+
+    `n_amended` documents are among those present: their description was changed.
+    """
 
     n_read: int = 0
     n_inserted: int = 0
     n_present: int = 0
     n_quarantined: int = 0
+    n_amended: int = 0
     n_bytes: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.n_read + other.n_read,
-            self.n_inserted + other.n_inserted,
-            self.n_present + other.n_present,
-            self.n_quarantined + other.n_quarantined,
-            self.n_bytes + other.n_bytes,
-        )
+        return Counts(**{name: value + getattr(other, name) for name, value in self.__dict__.items()})
 
 
 class BatchWriter:
@@ -87,37 +87,61 @@ class BatchWriter:
         self.source = source
         self.stated_at = stated_at
         self.parameters: DedupParameters = store.dedup
+        self._amender = Amender(ingest_id=ingest_id, stated_at=stated_at)
 
     def write(self, connection: Connection, batch: Batch) -> Counts:
         """Write a batch and return what became of its records in this attempt; see `settled`."""
-        fresh = self._new_documents(connection, batch.documents)
+        fresh, present = self._split(connection, batch.documents)
+        fresh = self._with_defaults(connection, fresh)
         regrouped = self._add_contents(connection, batch, fresh)
         self._add_documents(connection, fresh, regrouped)
+        n_amended = self._amender.amend(connection, present) if present.num_rows else 0
         self._add_claims(connection, batch, fresh)
         self._add_parents(connection, batch)
         self._add_refused(connection, batch)
-        n_quarantined = sum(refused.part == 0 for _, refused in batch.refused)
+        n_quarantined = len(batch.refused_at)
         return Counts(
             n_read=batch.n_read,
             n_inserted=fresh.num_rows,
             n_present=batch.n_read - n_quarantined - fresh.num_rows,
             n_quarantined=n_quarantined,
-            n_bytes=batch.n_input_bytes,
+            n_amended=n_amended,
+            n_bytes=batch.n_bytes,
         )
 
-    def _new_documents(self, connection: Connection, documents: pa.Table) -> pa.Table:
-        """Return the documents that the store lacks."""
+    def _split(self, connection: Connection, documents: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """Return the documents that the store lacks, and those that it has."""
         n = documents.num_rows
         keys = pa.table({"row": np.arange(n), "document_id": documents["document_id"]})
         with staged(connection, incoming=keys) as raw:
-            present = raw.execute(_PRESENT_DOCUMENTS).to_arrow_table()
-        absent = np.ones(n, dtype=bool)
-        absent[present["row"].to_numpy()] = False
-        return documents.filter(pa.array(absent))
+            rows = raw.execute(_PRESENT_DOCUMENTS).to_arrow_table()["row"].to_numpy()
+        if not rows.size:
+            return documents, documents.slice(0, 0)
+        present = np.zeros(n, dtype=bool)
+        present[rows] = True
+        return documents.filter(pa.array(~present)), documents.filter(pa.array(present))
+
+    def _with_defaults(self, connection: Connection, fresh: pa.Table) -> pa.Table:
+        """Return new documents with what their source says of all where they say nothing.
+
+        Not so those that are there: silence of a record must not replace what an earlier one said.
+        """
+        known = require_source(connection, self.source)
+        silent = pc.is_null(fresh["licence"])
+        fills = {"uri": (pc.is_null(fresh["uri"]), known.uri), "licence": (silent, known.licence)}
+        if known.licence is not None:
+            fills["stated_licence_class"] = (silent, licence_class(known.licence))
+        for name, (where, value) in fills.items():
+            if value is not None:
+                filled = pc.if_else(where, pa.scalar(value), fresh[name])
+                fresh = fresh.set_column(fresh.column_names.index(name), name, filled)
+        return fresh
 
     def _add_contents(self, connection: Connection, batch: Batch, fresh: pa.Table) -> dict[bytes, bytes]:
         """Insert the contents that the store lacks; return content id -> cluster id where clusters were looked at."""
-        needed = set(fresh["content_id"].combine_chunks().storage.to_pylist()) if fresh.num_rows else set()
+        if not fresh.num_rows:
+            return {}
+        needed = set(fresh["content_id"].combine_chunks().storage.to_pylist())
         keys = pa.table({"row": np.arange(batch.contents.num_rows), "content_id": batch.contents["content_id"]})
         with staged(connection, incoming=keys) as raw:
             present = set(raw.execute(_PRESENT_CONTENTS).to_arrow_table()["row"].to_pylist())
@@ -125,43 +149,41 @@ class BatchWriter:
         rows = [i for i, one in enumerate(batch.content_ids) if i not in present and one in needed]
         if not rows:
             return {}
-        taken = batch.contents.take(pa.array(rows, pa.int64()))
+        is_all = len(rows) == batch.contents.num_rows
+        taken = batch.contents if is_all else batch.contents.take(pa.array(rows, pa.int64()))
         numbers = np.arange(first_number, first_number + len(rows), dtype=np.uint32)
         self.store.append(connection, "content", taken.append_column("content_no", pa.array(numbers)))
-        signed = np.flatnonzero(taken["n_words"].to_numpy() > 0)
-        if not signed.size:
-            return {}
-        contents = Contents(
-            numbers[signed],
-            [batch.content_ids[rows[i]] for i in signed],
-            batch.signatures[np.array(rows)[signed]],
-        )
+        features = batch.features if is_all else batch.features.take(np.array(rows))
+        contents = Contents(numbers, [batch.content_ids[row] for row in rows], features)
         return add_contents(connection, contents, self.parameters)
 
     def _add_documents(self, connection: Connection, fresh: pa.Table, regrouped: dict[bytes, bytes]) -> None:
         """Insert documents, move those whose cluster changed, and choose representatives anew where needed."""
         if not fresh.num_rows:
             return
-        by_ingest = pa.array([self.ingest_id.bytes] * fresh.num_rows, pa.binary(16))
-        incoming = fresh.append_column("ingest_id", uuid_array(by_ingest))
-        moved = {"content_id": uuid_array(list(regrouped)), "cluster_id": uuid_array(list(regrouped.values()))}
-        with staged(connection, incoming=incoming, moved=pa.table(moved)) as raw:
+        by_ingest = uuid_array(pa.repeat(pa.scalar(self.ingest_id.bytes, pa.binary(16)), fresh.num_rows))
+        with staged(connection, incoming=fresh.append_column("ingest_id", by_ingest), moved=moved(regrouped)) as raw:
             if regrouped:
-                raw.execute(_MOVE_DOCUMENTS)
-            for statement in (_PLACE_DOCUMENTS, _CROWDED, _INSERT_DOCUMENTS, CHOOSE_REPRESENTATIVES):
+                raw.execute(MOVE_DOCUMENTS)
+            for statement in (_PLACE_DOCUMENTS, _CROWDED, _INSERT_DOCUMENTS, SETTLE_CLUSTERS):
                 raw.execute(statement)
             raw.execute("DROP TABLE temp.placed")
             raw.execute("DROP TABLE temp.affected")
 
     def _add_claims(self, connection: Connection, batch: Batch, fresh: pa.Table) -> None:
         ensure_models(connection, fresh["model"].unique().to_pylist())
-        if not batch.own_claims:
+        if not batch.claims:
             return
         entered = {str(one) for one in fresh["document_id"].to_pylist()}
-        own = [(subject, claim) for subject, claim in batch.own_claims if subject in entered]
-        subjects, claims = [subject for subject, _ in own], [claim for _, claim in own]
-        method = "declared by the record"
-        state_claims(connection, "document", subjects, claims, method=method, stated_at=self.stated_at)
+        state_claims(
+            connection,
+            [
+                StatedClaim("document", subject, claim, ground.method, ground.note)
+                for subject, claim, ground in ((*one[:2], one[2] or _BY_THE_RECORD) for one in batch.claims)
+                if subject in entered
+            ],
+            stated_at=self.stated_at,
+        )
 
     def _add_parents(self, connection: Connection, batch: Batch) -> None:
         if not batch.parents:
@@ -178,52 +200,24 @@ class BatchWriter:
         """Keep refused records; the same record of the same file is kept once, however often it is ingested."""
         if not batch.refused:
             return
+        records = [refused.record for refused in batch.refused]
         ids = [
-            composite_digest(self.source, file, one.place, str(one.part), one.reason, one.raw)
-            for file, one in batch.refused
+            composite_digest(self.source, refused.file, one.place, str(one.part), one.reason, one.raw)
+            for refused, one in zip(batch.refused, records, strict=True)
         ]
         rows = {
             "quarantine_id": uuid_array(ids),
             "ingest_id": uuid_array([self.ingest_id.bytes] * len(ids)),
-            "source": pa.array([self.source] * len(ids)),
-            "file": pa.array([file for file, _ in batch.refused]),
-            "place": pa.array([one.place for _, one in batch.refused]),
-            "part": pa.array([one.part for _, one in batch.refused], pa.uint32()),
-            "reason": pa.array([one.reason for _, one in batch.refused]),
-            "detail": pa.array([one.detail for _, one in batch.refused], pa.string()),
-            "raw": pa.array([one.raw for _, one in batch.refused], pa.binary()),
-            "n_bytes": pa.array([len(one.raw) for _, one in batch.refused], pa.int64()),
+            "source": pa.repeat(self.source, len(ids)),
+            "file": pa.array([as_text(refused.file) for refused in batch.refused]),
+            "place": pa.array([one.place for one in records]),
+            "part": pa.array([one.part for one in records], pa.uint32()),
+            "reason": pa.array([one.reason for one in records]),
+            "detail": pa.array([one.detail for one in records], pa.string()),
+            "raw": pa.array([one.raw for one in records], pa.binary()),
+            "n_bytes": pa.array([len(one.raw) for one in records], pa.int64()),
+            "format": pa.array([refused.format for refused in batch.refused]),
+            "context": pa.array([refused.context for refused in batch.refused], pa.binary()),
         }
         with staged(connection, refused=pa.table(rows)) as raw:
             raw.execute(_NEW_QUARANTINE)
-
-
-def settled(connection: Connection, ingest_id: UUID, counts: Counts) -> Counts:
-    """Return the counts of a run that has read everything, with as many inserted as it entered in all its attempts.
-
-    The counts of batches are those of one attempt: what an interrupted one had entered is there already for the next.
-    """
-    n_there = connection.execute(
-        select(func.count()).select_from(schema.document).where(schema.document.c.ingest_id == ingest_id)
-    ).scalar_one()
-    n_valid = counts.n_read - counts.n_quarantined
-    n_inserted = min(n_there, n_valid)  # fewer are valid where the file changed between the attempts
-    return replace(counts, n_inserted=n_inserted, n_present=n_valid - n_inserted)
-
-
-def update_run(connection: Connection, ingest_id: UUID, counts: Counts, seconds: float, state: str) -> None:
-    """Set the counts of an ingest's row; called in the transaction of each batch."""
-    connection.execute(
-        text(
-            """UPDATE ingest SET n_read = :n_read, n_inserted = :n_inserted, n_present = :n_present,
-               n_quarantined = :n_quarantined, n_bytes = :n_bytes, seconds = :seconds, state = :state,
-               finished_at = CASE WHEN :state = 'finished' THEN (now() AT TIME ZONE 'UTC')::TIMESTAMP END
-               WHERE ingest_id = :ingest_id"""
-        ),
-        {**counts.__dict__, "seconds": seconds, "state": state, "ingest_id": ingest_id},
-    )
-
-
-def options_json(options: dict[str, object]) -> str:
-    """Return options as JSON with sorted keys, for comparing runs."""
-    return json.dumps(options, sort_keys=True, default=str)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Select, String, and_, cast, literal_column, not_, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, literal_column, not_, or_, select, union
 from sqlalchemy.exc import DBAPIError
 
 from provenance.errors import UnknownName
-from provenance.mix.conditions import Condition, parse_condition
+from provenance.mix.attributes import Groups, groups_of, known_attributes
+from provenance.mix.conditions import Attributes, Condition, parse_condition
 from provenance.mix.digest import id_bytes
 from provenance.mix.errors import ConditionError, SpecError, unknown_word
 from provenance.mix.spec import MixSpec, Quota
@@ -82,22 +83,25 @@ def read_candidates(store: Store, spec: MixSpec) -> Candidates:
     UnknownName
         If a training set or tokenizer that the mix refers to is not in the store.
     SpecError
-        If a weighted value does not occur.
+        If a weighted value does not occur, or an attribute whose values quotas or weights are set for is not there.
     """
     _require_training_sets(store, spec)
-    conditions = [None if q.where is None else checked_condition(store, q.where) for q in spec.quotas]
-    passing = _passing(store, spec)
+    with store.read() as connection:
+        attributes = known_attributes(connection)
+    conditions = [None if q.where is None else checked_condition(store, q.where, attributes) for q in spec.quotas]
+    passing = _passing(store, spec, attributes)
+    groups = groups_of(spec, attributes)
     try:
         if spec.tokenizer is not None:
             count_tokens(store, spec.tokenizer, select(documents.c.content_id).where(passing))
-        table = store.fetch(_query(spec, conditions, passing))
+        table = store.fetch(_query(spec, conditions, passing, groups))
     except DBAPIError as error:
         texts = [c.text for c in conditions if c] + ([spec.where] if spec.where else [])
         raise ConditionError(" / ".join(texts), database_reason(error)) from error
     return _candidates(store, spec, table)
 
 
-def checked_condition(store: Store, text: str) -> Condition:
+def checked_condition(store: Store, text: str, attributes: Attributes = ()) -> Condition:
     """Return the parsed condition, known to the database as true-or-false.
 
     Raises
@@ -105,7 +109,7 @@ def checked_condition(store: Store, text: str) -> Condition:
     ConditionError
         If it is not valid.
     """
-    condition = parse_condition(text)
+    condition = parse_condition(text, attributes)
     probe: Select[Any] = select(literal_column(condition.sql).label("holds")).select_from(documents).limit(0)
     try:
         kind = store.fetch(probe).schema.field("holds").type
@@ -155,11 +159,11 @@ def _require_training_sets(store: Store, spec: MixSpec) -> None:
                 raise UnknownName("training set", name, known, hint="See: provenance training-sets")
 
 
-def _passing(store: Store, spec: MixSpec) -> ColumnElement[bool]:
+def _passing(store: Store, spec: MixSpec, attributes: Attributes) -> ColumnElement[bool]:
     """Return the condition that a document passes the filter and all exclusions but spans."""
     parts: list[ColumnElement[bool]] = []
     if spec.where is not None:
-        parts.append(literal_column(checked_condition(store, spec.where).sql))
+        parts.append(literal_column(checked_condition(store, spec.where, attributes).sql))
     if spec.duplicates == "representative":
         parts.append(documents.c.is_representative)
     if spec.exclude.training_sets:
@@ -168,17 +172,19 @@ def _passing(store: Store, spec: MixSpec) -> ColumnElement[bool]:
     return and_(literal_column("TRUE"), *parts)
 
 
-def _query(spec: MixSpec, conditions: Sequence[Condition | None], passing: ColumnElement[bool]) -> Select[Any]:
+def _query(
+    spec: MixSpec, conditions: Sequence[Condition | None], passing: ColumnElement[bool], groups: Groups
+) -> Select[Any]:
     columns: list[ColumnElement[Any]] = [documents.c[name] for name in _LABELS]
     for i, (quota, condition) in enumerate(zip(spec.quotas, conditions, strict=True)):
         if condition is not None:
             columns.append(literal_column(condition.sql).label(f"holds_{i}"))
         else:
-            columns.append(cast(documents.c[str(quota.per)], String).label(f"group_{i}"))
+            columns.append(groups.value(str(quota.per), documents).label(f"group_{i}"))
         if quota.not_used_by:
             columns.append(used_by(quota.not_used_by, copies=copies_that_count(spec)).label(f"used_{i}"))
     for column in spec.weights:
-        columns.append(cast(documents.c[column], String).label("weighted"))
+        columns.append(groups.value(column, documents).label("weighted"))
     inner = select(*columns).where(passing).subquery()
     if spec.tokenizer is None:
         return select(inner)

@@ -1,8 +1,9 @@
-"""SQL conditions over the documents view: parsed, checked against a list of what is allowed, and written anew.
+"""SQL conditions over the documents view and attributes: parsed, checked against what is allowed, and written anew.
 
 What is executed is the text that sqlglot writes from the checked tree, never the text that came in. Everything that
 is not known to be a pure function of one document is refused: subqueries, aggregates, windows, random numbers, the
-clock, files, variables.
+clock, files, variables. An attribute's name stands for the document's value of it, NULL where it has none; it is
+written as a subquery of our own.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ _TYPES = frozenset(
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Greatest, exp.Least)
 _EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 
+#: The view whose columns are the attributes: `attributes.quality` is the same as `quality`.
+_ATTRIBUTES = "attributes"
+#: Names and kinds of the attributes that a condition may name, in the order of their names.
+Attributes = tuple[tuple[str, str], ...]
+
 #: Columns that hold one of a few words: a comparison with another word is a mistake, not an empty result.
 _WORDS = {"origin": ORIGINS, "evidence_grade": GRADES, "licence_class": LICENCE_CLASSES}
 
@@ -56,23 +62,50 @@ class Condition:
     text : as it was given
     sql : as it is executed: an expression in parentheses over the columns of the documents view
     columns : the columns that it reads
+    attributes : the attributes that it reads
     """
 
     text: str
     sql: str
     columns: frozenset[str]
+    attributes: frozenset[str] = frozenset()
 
 
 @lru_cache(maxsize=256)
-def parse_condition(text: str) -> Condition:
+def parse_condition(text: str, attributes: Attributes = ()) -> Condition:
     """Return the checked form of a condition.
+
+    Parameters
+    ----------
+    attributes : what may be named beside the columns of the documents view
 
     Raises
     ------
     ConditionError
-        If it is not one condition, names an unknown column, function or word, orders by `evidence_grade`, or may
-        depend on anything but the document.
+        If it is not one condition, names an unknown column, attribute, function or word, orders by `evidence_grade`,
+        or may depend on anything but the document.
     """
+    tree = _parsed(text)
+    named: list[exp.Column] = []
+    for node in tree.walk():
+        problem = _column_problem(node, attributes) if isinstance(node, exp.Column) else _problem(node)
+        if problem:
+            raise ConditionError(text, problem)
+        if isinstance(node, exp.Column):
+            named.append(node)
+    kinds = {id(node): _attribute_kind(node, attributes) for node in named}
+    tree = tree.transform(lambda node: _written(node, kinds.get(id(node))), copy=False)
+    sql = tree.sql("duckdb", identify=True, comments=False)
+    return Condition(
+        text,
+        f"({sql})",
+        frozenset(_column_name(node) for node in named if kinds[id(node)] is None),
+        frozenset(_column_name(node) for node in named if kinds[id(node)] is not None),
+    )
+
+
+def _parsed(text: str) -> exp.Expr:
+    """Return the one expression that a text is."""
     if len(text) > _LONGEST:
         raise ConditionError(text[:60] + "...", f"it has {len(text)} characters, at most {_LONGEST} are taken")
     try:
@@ -86,16 +119,35 @@ def parse_condition(text: str) -> Condition:
     tree = trees[0]
     if not isinstance(tree, exp.Expression):
         raise ConditionError(text, "it is no expression")
-    columns = set()
-    for node in tree.walk():
-        problem = _problem(node)
-        if problem:
-            raise ConditionError(text, problem)
-        if isinstance(node, exp.Column):
-            columns.add(_column_name(node))
-            node.set("table", None)
-    sql = tree.sql("duckdb", identify=True, comments=False)
-    return Condition(text, f"({sql})", frozenset(columns))
+    return tree
+
+
+def attribute_sql(name: str, kind: str) -> str:
+    """Return the SQL of a document's value of an attribute, wherever `document_id` is a column."""
+    return _value_of(name, kind).sql("duckdb", identify=True)
+
+
+def _written(node: exp.Expr, kind: str | None) -> exp.Expr:
+    if not isinstance(node, exp.Column):
+        return node
+    name = _column_name(node)
+    return exp.column(name) if kind is None else _value_of(name, kind)
+
+
+def _value_of(name: str, kind: str) -> exp.Expr:
+    # The inner names are such that `document_id` can only be that of the query around it.
+    given = exp.select(exp.column("document_id").as_("annotated"), exp.column(kind).as_("given"))
+    given = given.from_("annotation").where(exp.column("attribute").eq(exp.Literal.string(name)))
+    same = exp.column("annotated").eq(exp.column("document_id"))
+    return exp.select("given").from_(given.subquery("values_given")).where(same).subquery()
+
+
+def _attribute_kind(node: exp.Column, attributes: Attributes) -> str | None:
+    """Return the kind of the attribute that a checked column stands for, or None for a column of the view."""
+    name = _column_name(node)
+    if not node.table and name in VIEW_COLUMNS["documents"]:
+        return None
+    return dict(attributes).get(name) if node.table.lower() in ("", _ATTRIBUTES) else None
 
 
 def _problem(node: exp.Expr) -> str | None:
@@ -111,8 +163,6 @@ def _problem(node: exp.Expr) -> str | None:
         return None if name in _NAMED else unknown_word("function allowed here", name, _function_names())
     if not isinstance(node, _STRUCTURE + _FUNCTIONS):
         return f"{node.sql('duckdb')!r} is not allowed here: only pure functions of one document are"
-    if isinstance(node, exp.Column):
-        return _column_problem(node)
     if isinstance(node, exp.DataType):
         kind = node.this.value if isinstance(node.this, exp.DType) else str(node.this)
         return None if kind in _TYPES else f"a cast to {kind} is not allowed here"
@@ -121,14 +171,19 @@ def _problem(node: exp.Expr) -> str | None:
     return _word_problem(node)
 
 
-def _column_problem(node: exp.Column) -> str | None:
-    name, known = _column_name(node), VIEW_COLUMNS["documents"]
+def _column_problem(node: exp.Column, attributes: Attributes) -> str | None:
+    name, columns = _column_name(node), VIEW_COLUMNS["documents"]
+    annotated = [attribute for attribute, _ in attributes]
     qualifier = ".".join(part.name for part in node.parts[:-1]).lower()
     if qualifier == "metadata":
         return f"fields of metadata are read as metadata->>'{node.name}'"
-    if qualifier not in ("", "documents"):
+    if qualifier not in ("", "documents", _ATTRIBUTES):
         return f"{qualifier}.{name} is no column of the documents view"
-    return None if name in known else unknown_word("column of the documents view", name, known)
+    known = {"documents": columns, _ATTRIBUTES: annotated}.get(qualifier, (*columns, *annotated))
+    if name in known:
+        return None
+    what = {"documents": "column of the documents view", _ATTRIBUTES: "attribute"}
+    return unknown_word(what.get(qualifier, "column of the documents view and no attribute"), name, known)
 
 
 def _word_problem(node: exp.Expr) -> str | None:

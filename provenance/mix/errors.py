@@ -298,15 +298,6 @@ class NothingToExport(ProvenanceError, ValueError):
         )
 
 
-class MissingExtra(ProvenanceError, ImportError):
-    """An optional library is needed for this."""
-
-    def __init__(self, library: str, extra: str) -> None:
-        self.library = library
-        self.extra = extra
-        super().__init__(f"This needs {library}: pip install 'corpus-provenance[{extra}]'")
-
-
 class TokenizerInvalid(ProvenanceError, ValueError):
     """A tokenizer's definition cannot be loaded."""
 

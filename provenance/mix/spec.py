@@ -43,6 +43,9 @@ GROUP_COLUMNS = (
     "source", "origin", "generation", "model", "licence", "licence_class", "author", "title", "uri",
     "evidence_grade", "evidence_rank", "cluster_id", "content_id",
 )  # fmt: skip
+#: What stands before the name of an attribute whose values can be capped or weighted like those of a column.
+ATTRIBUTE_PREFIX = "attributes."
+_ATTRIBUTE = re.compile(r"attributes\.[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
 
 _NUMBER = re.compile(
@@ -92,6 +95,13 @@ Weight = Annotated[
 Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 
 
+def _require_group(column: str, what: str) -> None:
+    """Raise unless quotas and weights can be set for the values of this; which attributes there are the store knows."""
+    if column not in GROUP_COLUMNS and not _ATTRIBUTE.fullmatch(column):
+        problem = unknown_word(what, column, GROUP_COLUMNS)
+        raise ValueError(f"{problem} (an attribute is named {ATTRIBUTE_PREFIX}NAME)")
+
+
 class _Strict(BaseModel):
     """A record without unknown fields whose errors are ours."""
 
@@ -122,9 +132,9 @@ class Quota(_Strict):
     name: Annotated[StrictStr, Field(min_length=1, max_length=200)]
     """What reports call it."""
     where: StrictStr | None = None
-    """SQL condition over the documents view."""
+    """SQL condition over the documents view and attributes."""
     per: StrictStr | None = None
-    """Column of the documents view; the bounds hold for every value of it."""
+    """Column of the documents view, or `attributes.NAME`; the bounds hold for every value of it."""
     min: Share | None = None
     """Smallest share, 0..1, of the budget's unit."""
     max: Share | None = None
@@ -145,8 +155,8 @@ class Quota(_Strict):
     @field_validator("per")
     @classmethod
     def _is_column(cls, value: str | None) -> str | None:
-        if value is not None and value not in GROUP_COLUMNS:
-            raise ValueError(unknown_word("column that a quota can be set per", value, GROUP_COLUMNS))
+        if value is not None:
+            _require_group(value, "column that a quota can be set per")
         return value
 
 
@@ -193,14 +203,14 @@ class MixSpec(_Strict):
     tokenizer: StrictStr | None = None
     """Name of a stored tokenizer; needed for a budget in tokens."""
     where: StrictStr | None = None
-    """SQL condition over the documents view; null takes every document."""
+    """SQL condition over the documents view and attributes; null takes every document."""
     duplicates: Literal["representative", "all"] = "representative"
     """One document of a near-duplicate cluster, or every document."""
     quotas: tuple[Quota, ...] = ()
     """Hard bounds."""
     weights: dict[str, dict[str, Weight]] = Field(default_factory=dict)
-    """Soft target shares: one column, value to weight; a value that is not named has weight 0. Without weights the
-    targets are proportional to what is available."""
+    """Soft target shares: one column or `attributes.NAME`, value to weight; a value that is not named has weight 0.
+    Without weights the targets are proportional to what is available."""
     exclude: Exclude = Field(default_factory=Exclude)
     """What must not be drawn."""
     order: Literal["interleaved", "shuffled"] = "interleaved"
@@ -253,8 +263,7 @@ class MixSpec(_Strict):
             raise ValueError("weights is a mapping of one column to a mapping of values to weights")
         checked = {}
         for column, weights in value.items():
-            if column not in GROUP_COLUMNS:
-                raise ValueError(unknown_word("column that weights can be set for", str(column), GROUP_COLUMNS))
+            _require_group(str(column), "column that weights can be set for")
             if not isinstance(weights, Mapping) or not weights:
                 raise ValueError(f"weights.{column} is a mapping of values to weights")
             if any(isinstance(key, bool) or not isinstance(key, str | int) for key in weights):

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Select, bindparam, except_, insert, select
 
-from provenance.errors import NameTaken, UnknownName
-from provenance.mix.errors import MissingExtra, TokenizerInvalid
+from provenance.errors import MissingExtra, NameTaken, UnknownName
+from provenance.mix.errors import TokenizerInvalid
 from provenance.store import schema
 from provenance.store.store import registered, utc_now
 

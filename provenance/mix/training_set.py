@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 from sqlalchemy import bindparam, select
 
-from provenance.errors import UnknownName
-from provenance.mix.errors import MissingExtra, TrainingSetViolated, WorkersNotSupported
+from provenance.errors import MissingExtra, UnknownName
+from provenance.mix.errors import TrainingSetViolated, WorkersNotSupported
 from provenance.mix.spec import MixSpec
 from provenance.mix.verify import verify
 from provenance.store import schema

@@ -16,10 +16,11 @@ import pyarrow as pa
 from sqlalchemy import Connection, func, or_, select
 
 from provenance.errors import UnknownName
+from provenance.mix.attributes import known_attributes
 from provenance.mix.digest import ITEM_COLUMNS, draws_digest, items_digest
-from provenance.mix.errors import SpecError, Violation, share_text
+from provenance.mix.errors import ConditionError, SpecError, Violation, share_text
 from provenance.mix.spec import MixSpec, exact
-from provenance.mix.verify_rows import QuotaCount, Rows, missed, read_rows, worst_prefix
+from provenance.mix.verify_rows import QuotaCount, Recorded, Rows, missed, read_rows, worst_prefix
 from provenance.records import GRADES
 from provenance.store import schema
 from provenance.store.store import fetch
@@ -74,13 +75,17 @@ def verify_within(connection: Connection, name: str, *, manifest: dict[str, Any]
     """Return the verdict inside a transaction, so that a set can be verified before it is committed."""
     row = _stored_row(connection, name)
     claims: dict[str, Any] = json.loads(row["manifest"]) if manifest is None else manifest
+    found: list[Violation] = []
     try:
         spec = MixSpec.from_mapping(claims["spec"])
-        found = list(_all_violations(connection, name, row, claims, spec))
+        for violation in _all_violations(connection, name, row, claims, spec):
+            found.append(violation)
     except (KeyError, TypeError, IndexError, AttributeError, SpecError) as error:
-        found = [
+        found.append(
             Violation("drawn", "the manifest is complete and well formed", "it is", f"{type(error).__name__}: {error}")
-        ]
+        )
+    except ConditionError as error:  # it names an attribute of another store
+        found.append(Violation("drawn", "the conditions can be read here", "they can", str(error)))
     return Verdict(name, int(row["n_documents"]), tuple(found))
 
 
@@ -98,18 +103,20 @@ def _all_violations(
     connection: Connection, name: str, row: dict[str, Any], claims: dict[str, Any], spec: MixSpec
 ) -> Iterator[Violation]:
     items = _items(connection, name)
-    drawn = read_rows(connection, name, spec, now=False)
     yield from _identity(row, claims, spec)
     yield from _store(connection, claims)
     yield from _draws(items, claims)
     yield from _sums(connection, name, row, claims, spec)
     yield from _documents(connection, name)
+    attributes = known_attributes(connection)
+    strata = {stratum["stratum"]: stratum["counts"] for stratum in claims["strata"]}
+    drawn = read_rows(connection, name, spec, attributes, Recorded(row["created_at"], strata))
     yield from _budget(drawn, claims, spec)
     yield from _quotas(drawn, claims, spec)
     yield from _strata(items, drawn, claims)
     yield from _exclusions(connection, name, drawn, spec)
     yield from _spans(connection, name, spec)
-    yield from _today(read_rows(connection, name, spec, now=True), spec)
+    yield from _today(read_rows(connection, name, spec, attributes), spec)
 
 
 def _differs(claim: str, expected: Any, found: Any, verdict: str = "drawn") -> Iterator[Violation]:

@@ -1,21 +1,29 @@
 """What a training set's draws say about themselves, read from the store for the verifier.
 
-Nothing here is shared with the sampler but the parser of conditions: rows are joined, conditions and groups evaluated
-and unknown values counted anew.
+Nothing here is shared with the sampler but the parser of conditions and the names of attributes: rows are joined,
+conditions and groups evaluated and unknown values counted anew.
+
+A draw does not record the attributes of its document. As long as they are as they were, what was drawn is judged by
+them; where one was given or changed after the draw, or the document is gone, the stratum that the draw records says how
+it stood to the quotas, and whether it passed the filter cannot be told any more. Today's values are for the verdict as
+of now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, Select, String, case, cast, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, case, false, literal_column, or_, select
 
-from provenance.mix.conditions import parse_condition
+from provenance.mix.attributes import Groups, groups_of
+from provenance.mix.conditions import Attributes, parse_condition
 from provenance.mix.spec import MixSpec, Quota
 from provenance.records import GRADES
 from provenance.store import schema
@@ -58,7 +66,8 @@ class Rows:
 
     Attributes
     ----------
-    table : holds, group, used and passes columns for every draw
+    table : for every draw whether it passes the filter, how it stands to every quota (true or false, or its group), and
+        whether it was used by the sets that the quota names
     sizes : units of every draw
     """
 
@@ -79,12 +88,12 @@ class Rows:
         quota = self.spec.quotas[i]
         unused = ~self.mask(f"used_{i}") if quota.not_used_by else np.ones(len(self.sizes), dtype=bool)
         if quota.where is not None:
-            return [self._count(None, self.mask(f"holds_{i}") & unused, self.nulls(f"holds_{i}") & unused)]
-        values = np.array(self.table[f"group_{i}"].to_pylist(), dtype=object)
-        unknown = self.nulls(f"group_{i}") & unused
+            return [self._count(None, self.mask(f"stands_{i}") & unused, self.nulls(f"stands_{i}") & unused)]
+        values = np.array(self.table[f"stands_{i}"].to_pylist(), dtype=object)
+        unknown = self.nulls(f"stands_{i}") & unused
         if quota.per == "model":
             unknown &= np.array(self.table["origin"].to_pylist(), dtype=object) != "human"
-        groups = sorted(value for value in self.table[f"group_{i}"].unique().to_pylist() if value is not None)
+        groups = sorted(value for value in self.table[f"stands_{i}"].unique().to_pylist() if value is not None)
         counts = [self._count(group, (values == group) & unused, unknown) for group in groups]
         if not groups and unknown.any():
             counts = [self._count("unknown", np.zeros(len(values), dtype=bool), unknown)]
@@ -100,24 +109,105 @@ class Rows:
         for i, quota in enumerate(self.spec.quotas):
             if not quota.min:
                 continue
-            holds = self.mask(f"holds_{i}") if quota.where is not None else ~self.nulls(f"group_{i}")
+            holds = self.mask(f"stands_{i}") if quota.where is not None else ~self.nulls(f"stands_{i}")
             used = self.mask(f"used_{i}") if quota.not_used_by else np.zeros(n, dtype=bool)
             spoilt |= holds & used
             wanted |= holds & ~used
         return spoilt & ~wanted
 
 
-def read_rows(connection: Connection, name: str, spec: MixSpec, *, now: bool) -> Rows:
-    """Return the draws of a training set with their labels as drawn, or as they are now."""
-    labelled = _labelled(name, now=now)
+@dataclass(frozen=True)
+class Recorded:
+    """What is known of a draw beside the labels in its row.
+
+    Attributes
+    ----------
+    drawn_at : when the training set was made
+    strata : stratum -> quota -> what a draw of this stratum counts for: True, the group, or None where it is unknown
+    """
+
+    drawn_at: datetime
+    strata: Mapping[str, Mapping[str, Any]]
+
+
+def read_rows(
+    connection: Connection, name: str, spec: MixSpec, attributes: Attributes, recorded: Recorded | None = None
+) -> Rows:
+    """Return the draws of a training set with their labels as drawn.
+
+    Parameters
+    ----------
+    attributes : what conditions may name beside columns
+    recorded : what the training set says of its draws; None for the labels as they are now
+    """
+    now = recorded is None
+    labelled, groups = _labelled(name, now=now), groups_of(spec, attributes)
     columns: list[ColumnElement[Any]] = [labelled.c.position, labelled.c.origin, labelled.c.units_words]
-    columns += [labelled.c.units_bytes, labelled.c.units_tokens, labelled.c.is_there]
-    where = "TRUE" if spec.where is None else parse_condition(spec.where).sql
-    columns.append(literal_column(f"({where} IS TRUE)").label("passes"))
+    columns += [labelled.c.units_bytes, labelled.c.units_tokens, labelled.c.is_there, labelled.c.stratum]
+    passes: ColumnElement[bool] = literal_column("TRUE")
+    if spec.where is not None:
+        where = parse_condition(spec.where, attributes)
+        passes = literal_column(f"({where.sql} IS TRUE)")
+        if recorded is not None:
+            passes = or_(passes, _is_changed(labelled, where.attributes, recorded.drawn_at))
+    columns.append(passes.label("passes"))
     for i, quota in enumerate(spec.quotas):
-        columns += _quota_columns(i, quota, labelled, spec, now=now)
+        value, read = _standing(quota, labelled, attributes, groups)
+        columns.append(value.label(f"stands_{i}"))
+        if recorded is not None and read:
+            columns.append(_is_changed(labelled, read, recorded.drawn_at).label(f"changed_{i}"))
+        if quota.not_used_by:
+            columns.append(_used(labelled, quota, spec, now=now).label(f"used_{i}"))
     table = fetch(connection, select(*columns).select_from(labelled).order_by(labelled.c.position))
+    if recorded is not None:
+        table = _as_recorded(table, spec, recorded)
     return Rows(table, _sizes(table, spec.budget.unit), spec)
+
+
+def _standing(
+    quota: Quota, labelled: Subquery, attributes: Attributes, groups: Groups
+) -> tuple[ColumnElement[Any], Iterable[str]]:
+    """Return how draws stand to a quota, true or false or their group, and the attributes that this depends on."""
+    if quota.where is None:
+        return groups.value(str(quota.per), labelled), groups.attributes_of(str(quota.per))
+    condition = parse_condition(quota.where, attributes)
+    return literal_column(condition.sql), condition.attributes
+
+
+def _is_changed(labelled: Subquery, attributes: Iterable[str], drawn_at: datetime) -> ColumnElement[bool]:
+    """Return whether what a document has of these attributes may differ from what it had when it was drawn."""
+    names = sorted(attributes)
+    if not names:
+        return false()
+    annotation = schema.annotation.c
+    later = select(annotation.document_id).where(annotation.attribute.in_(names), annotation.annotated_at > drawn_at)
+    return or_(~labelled.c.is_there, labelled.c.document_id.in_(later))
+
+
+def _as_recorded(table: pa.Table, spec: MixSpec, recorded: Recorded) -> pa.Table:
+    """Return the draws, and where an attribute has changed since how their strata stood to the quotas."""
+    for i, quota in enumerate(spec.quotas):
+        changed = table[f"changed_{i}"].to_numpy(zero_copy_only=False) if f"changed_{i}" in table.column_names else ()
+        if not np.any(changed):
+            continue
+        column, strata = table[f"stands_{i}"], table["stratum"].to_pylist()
+        stands, used = column.to_pylist(), np.zeros(table.num_rows, dtype=bool)
+        for row in np.flatnonzero(changed):
+            stood = recorded.strata.get(strata[row], {}).get(quota.name, False)
+            if quota.where is not None:
+                stands[row] = None if stood is None else stood is True
+            else:  # in no group at all is a document that another set had used
+                stands[row] = stood if isinstance(stood, str) else None
+                used[row] = stood is False
+        table = _replaced(table, f"stands_{i}", pa.array(stands, column.type))
+        if quota.not_used_by:
+            used |= table[f"used_{i}"].fill_null(False).to_numpy(zero_copy_only=False)
+            table = _replaced(table, f"used_{i}", pa.array(used))
+    return table
+
+
+def _replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
 
 
 def missed(share: Fraction, bound: str, units: int, total: int) -> bool:
@@ -147,21 +237,10 @@ def _labelled(name: str, *, now: bool) -> Subquery:
         recorded["evidence_grade"] = case(*grades)
     recorded["document_id"] = item.document_id
     columns: list[ColumnElement[Any]] = [recorded.get(n, document[n]).label(n) for n in VIEW_COLUMNS["documents"]]
-    columns += [item.position, item.n_words.label("units_words"), item.n_bytes.label("units_bytes")]
+    columns += [item.position, item.stratum, item.n_words.label("units_words"), item.n_bytes.label("units_bytes")]
     columns += [item.n_tokens.label("units_tokens"), document.document_id.is_not(None).label("is_there")]
     joined = schema.training_set_item.outerjoin(documents, document.document_id == item.document_id)
     return select(*columns).select_from(joined).where(item.training_set == name).subquery("labelled")
-
-
-def _quota_columns(i: int, quota: Quota, labelled: Subquery, spec: MixSpec, *, now: bool) -> list[ColumnElement[Any]]:
-    columns: list[ColumnElement[Any]] = []
-    if quota.where is not None:
-        columns.append(literal_column(parse_condition(quota.where).sql).label(f"holds_{i}"))
-    else:
-        columns.append(cast(labelled.c[str(quota.per)], String).label(f"group_{i}"))
-    if quota.not_used_by:
-        columns.append(_used(labelled, quota, spec, now=now).label(f"used_{i}"))
-    return columns
 
 
 def _used(labelled: Subquery, quota: Quota, spec: MixSpec, *, now: bool) -> ColumnElement[bool]:

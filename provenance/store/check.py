@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
 from provenance.dedup.clusters import components
-from provenance.dedup.representative import REPRESENTATIVE_ORDER
+from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_ORDER
 from provenance.evidence.resolve import RESOLVED
-from provenance.store import schema
+from provenance.ids import as_uuid, id_bytes, id_values
 from provenance.store.store import Store, fetch
 
 
@@ -57,6 +59,7 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     _duplicates("token_count", "content_id", "tokenizer"),
     _duplicates("training_set_item", "position", "training_set"),
     _duplicates("metric", "metric", "run_id"),
+    _duplicates("annotation", "document_id", "attribute"),
     _dangling("document", "content_id", "content", "content_id"),
     _dangling("document", "source", "source", "name"),
     _dangling("document", "ingest_id", "ingest", "ingest_id"),
@@ -70,6 +73,9 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     _dangling("parent", "document_id", "document", "document_id"),
     _dangling("parent", "parent_id", "document", "document_id"),
     _dangling("quarantine", "ingest_id", "ingest", "ingest_id"),
+    _dangling("ingest_file", "ingest_id", "ingest", "ingest_id"),
+    _dangling("amendment", "document_id", "document", "document_id"),
+    _dangling("amendment", "ingest_id", "ingest", "ingest_id"),
     _dangling("model", "training_set", "training_set", "name"),
     _dangling("token_count", "content_id", "content", "content_id"),
     _dangling("token_count", "tokenizer", "tokenizer", "name"),
@@ -78,6 +84,8 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     _dangling("training_run", "training_set", "training_set", "name"),
     _dangling("training_run", "model", "model", "name"),
     _dangling("metric", "run_id", "training_run", "run_id"),
+    _dangling("annotation", "document_id", "document", "document_id"),
+    _dangling("annotation", "attribute", "attribute", "name"),
     (
         "content: every id is the SHA-256 of its text",
         "SELECT content_id::VARCHAR FROM content WHERE replace(content_id::VARCHAR, '-', '') <> sha256(text)[:32]",
@@ -87,9 +95,9 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         "SELECT content_id::VARCHAR FROM content WHERE n_bytes <> strlen(text)",
     ),
     (
-        "content: every number is the one of its signature, and every text with words has one",
+        "content: every text with words has a signature with its number",
         """SELECT content_id::VARCHAR FROM content c LEFT JOIN signature s USING (content_id)
-           WHERE (c.n_words > 0) <> (s.content_id IS NOT NULL) OR s.content_no <> c.content_no""",
+           WHERE s.content_no <> c.content_no OR (s.content_no IS NULL AND c.n_words > 0)""",
     ),
     (
         "document: sizes are those of the content",
@@ -120,6 +128,17 @@ _CHECKS: tuple[tuple[str, str], ...] = (
                    <> (row_number() OVER (PARTITION BY cluster_id ORDER BY {REPRESENTATIVE_ORDER}) = 1)""",
     ),
     (
+        "document: the licence class is the most restrictive one stated in its cluster",
+        f"""SELECT document_id::VARCHAR FROM document
+           QUALIFY licence_class IS DISTINCT FROM {EFFECTIVE_LICENCE_CLASS}""",
+    ),
+    (
+        "annotation: the value is in the column of its kind and in no other",
+        """SELECT document_id::VARCHAR FROM annotation n JOIN attribute a ON a.name = n.attribute
+           WHERE (n.number IS NOT NULL, n.text IS NOT NULL, n.boolean IS NOT NULL)
+                 <> (a.kind = 'number', a.kind = 'text', a.kind = 'boolean') OR NOT isfinite(n.number)""",
+    ),
+    (
         "near_duplicate: content_a is the smaller id",
         "SELECT content_a::VARCHAR FROM near_duplicate WHERE content_a >= content_b",
     ),
@@ -131,7 +150,22 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         "ingest: every document that a finished run inserted is there",
         """SELECT i.ingest_id::VARCHAR FROM ingest i
            LEFT JOIN (SELECT ingest_id, count(*) AS n FROM document GROUP BY ALL) d USING (ingest_id)
-           WHERE i.state = 'finished' AND i.n_inserted > coalesce(d.n, 0)""",
+           WHERE i.state = 'finished'
+             AND i.n_inserted > coalesce(d.n, 0) + coalesce((i.options->>'n_removed')::BIGINT, 0)""",
+    ),
+    (
+        "ingest: nothing is left of an undone run",
+        """SELECT ingest_id::VARCHAR FROM ingest WHERE state = 'undone' AND ingest_id IN (
+               SELECT ingest_id FROM document
+               UNION SELECT ingest_id FROM quarantine UNION SELECT ingest_id FROM amendment
+           )""",
+    ),
+    (
+        "ingest: the counts of a finished run are those of its files",
+        """SELECT i.ingest_id::VARCHAR FROM ingest i
+           JOIN (SELECT ingest_id, sum(n_read) AS r, sum(n_quarantined) AS q, sum(n_bytes) AS b FROM ingest_file
+                 GROUP BY ALL) f USING (ingest_id)
+           WHERE i.state = 'finished' AND (i.n_read, i.n_quarantined, i.n_bytes) IS DISTINCT FROM (f.r, f.q, f.b)""",
     ),
     (
         "training_set: counts are those of its items",
@@ -154,18 +188,17 @@ def check_store(store: Store) -> Iterator[Finding]:
         yield _check_clusters(connection)
 
 
+def _blobs(connection: Connection, first: str, second: str, table: str) -> tuple[Any, Any]:
+    rows = fetch(connection, f"SELECT {first}::BLOB AS a, {second}::BLOB AS b FROM {table}")
+    return id_values(rows["a"]), id_values(rows["b"])
+
+
 def _check_clusters(connection: Connection) -> Finding:
     """Compare the stored clusters with the connected components of the stored edges."""
-    edges = fetch(connection, schema.near_duplicate.select())
-    pairs = [
-        (a.encode(), b.encode())
-        for a, b in zip(edges["content_a"].to_pylist(), edges["content_b"].to_pylist(), strict=True)
-    ]
-    expected = components({node for pair in pairs for node in pair}, pairs)
-    rows = fetch(connection, schema.cluster.select())
-    stored = {
-        content.encode(): cluster.encode()
-        for content, cluster in zip(rows["content_id"].to_pylist(), rows["cluster_id"].to_pylist(), strict=True)
-    }
-    wrong = [node.decode() for node in {**stored, **expected} if stored.get(node) != expected.get(node)]
+    first, second = _blobs(connection, "content_a", "content_b", "near_duplicate")
+    nodes = np.union1d(first, second)
+    expected = dict(zip(id_bytes(nodes), id_bytes(components(nodes, first, second)), strict=True))
+    contents, clusters = _blobs(connection, "content_id", "cluster_id", "cluster")
+    stored = dict(zip(id_bytes(contents), id_bytes(clusters), strict=True))
+    wrong = [str(as_uuid(node)) for node in {**stored, **expected} if stored.get(node) != expected.get(node)]
     return Finding("cluster: clusters are the connected components of near_duplicate", len(wrong), tuple(wrong[:3]))

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from provenance.errors import NotAStore, StoreBusy, StoreNotFound
+from provenance.store.files import is_alive
 
 #: How often a held file is tried again, in seconds.
 _POLL_S = 0.05
@@ -47,8 +48,14 @@ def memory_limit() -> str:
     return os.environ.get("PROVENANCE_MEMORY", "700MB")
 
 
-def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = False) -> Engine:
+def open_engine(
+    path: Path, *, writable: bool, wait_s: float, create: bool = False, threads: int | None = None
+) -> Engine:
     """Open the file and return an engine on it; the file is held until the engine is disposed of.
+
+    Parameters
+    ----------
+    threads : threads of the database; None for one a core
 
     Raises
     ------
@@ -68,6 +75,8 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
         "memory_limit": memory_limit(),
         "checkpoint_threshold": _CHECKPOINT,
     }
+    if threads is not None:
+        config["threads"] = threads
     if create:
         config["storage_compatibility_version"] = "v1.5.0"  # without it zstd is silently not used
     engine = create_engine(
@@ -86,7 +95,7 @@ def open_engine(path: Path, *, writable: bool, wait_s: float, create: bool = Fal
                 return engine
             except DBAPIError as error:
                 engine.dispose()
-                holder = _holder(str(error.orig))
+                holder = holder_of(str(error.orig))
                 if holder is None:
                     raise NotAStore(path, _why_no_database(path, str(error.orig))) from error
                 if time.monotonic() >= deadline:
@@ -108,10 +117,10 @@ def someone_waits(path: Path) -> bool:
     except OSError:  # there is none, or it went this very moment
         return False
     for note in notes:
-        if not _is_alive(int(note.name)):
+        if not is_alive(int(note.name)):
             with suppress(OSError):  # left behind by a process that was killed
                 note.unlink()
-    return any(int(note.name) != os.getpid() and _is_alive(int(note.name)) for note in notes)
+    return any(int(note.name) != os.getpid() and is_alive(int(note.name)) for note in notes)
 
 
 def wait_until_served(path: Path, *, at_most_s: float = 2.0) -> None:
@@ -147,7 +156,7 @@ def _note_while_waiting(path: Path) -> Iterator[Callable[[], None]]:
                 folder.rmdir()
 
 
-def _holder(message: str) -> str | None:
+def holder_of(message: str) -> str | None:
     """Return who holds the file according to DuckDB's message, or None where the message is about something else."""
     found = _HOLDER.search(message)
     if found:
@@ -165,16 +174,6 @@ def _command_line(pid: int) -> str | None:
         return None
     line = " ".join(answer.stdout.split())
     return (line if len(line) <= 120 else line[:117] + "...") or None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _why_no_database(path: Path, message: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from duckdb_sqlalchemy.datatypes import UInteger, USmallInteger, UTinyInteger
+from duckdb_sqlalchemy.datatypes import UBigInteger, UInteger, USmallInteger, UTinyInteger
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -74,7 +74,9 @@ ingest = Table(
     metadata,
     Column("ingest_id", UUID(as_uuid=True), primary_key=True),
     Column("source", String, nullable=False),
+    Column("kind", String, nullable=False),
     Column("state", String, nullable=False),
+    Column("actor", String),
     Column("started_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
     Column("code_version", String, nullable=False),
@@ -84,9 +86,38 @@ ingest = Table(
     Column("n_inserted", BigInteger, nullable=False),
     Column("n_present", BigInteger, nullable=False),
     Column("n_quarantined", BigInteger, nullable=False),
+    Column("n_amended", BigInteger, nullable=False),
     Column("n_bytes", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
-    CheckConstraint("state IN ('running', 'finished')"),
+    CheckConstraint("kind IN ('ingest', 'retry')"),
+    CheckConstraint("state IN ('running', 'stopped', 'finished', 'undone')"),
+)
+
+ingest_file = Table(
+    "ingest_file",
+    metadata,
+    _id("ingest_id"),
+    Column("place", UInteger, nullable=False),
+    Column("file", String, nullable=False),
+    Column("format", String, nullable=False),
+    Column("size_bytes", BigInteger),
+    Column("stamp", String),
+    Column("sha256", String),
+    Column("n_read", BigInteger, nullable=False),
+    Column("n_quarantined", BigInteger, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("finished_at", Timestamp, nullable=False),
+)
+
+amendment = Table(
+    "amendment",
+    metadata,
+    _id("document_id"),
+    _id("ingest_id"),
+    Column("field", String, nullable=False),
+    Column("previous", String),
+    Column("value", String, nullable=False),
+    Column("stated_at", Timestamp, nullable=False),
 )
 
 content = Table(
@@ -123,6 +154,7 @@ document = Table(
     Column("is_representative", Boolean, nullable=False),
     _id("ingest_id"),
     _zstd("metadata", JSON),
+    Column("stated_licence_class", String),
 )
 
 signature = Table(
@@ -132,12 +164,20 @@ signature = Table(
     Column("content_no", UInteger, nullable=False),
     Column("rule_version", USmallInteger, nullable=False),
     Column("hashvalues", ARRAY(UInteger), nullable=False),
+    Column("normal_hash", UBigInteger),
 )
 
 band = Table(
     "band",
     metadata,
     Column("key", UInteger, nullable=False),
+    Column("content_no", UInteger, nullable=False),
+)
+
+span = Table(
+    "span",
+    metadata,
+    Column("hash", UBigInteger, nullable=False),
     Column("content_no", UInteger, nullable=False),
 )
 
@@ -206,6 +246,30 @@ quarantine = Table(
     Column("detail", String),
     Column("raw", LargeBinary, nullable=False),
     Column("n_bytes", BigInteger, nullable=False),
+    Column("format", String),
+    Column("context", LargeBinary),
+)
+
+attribute = Table(
+    "attribute",
+    metadata,
+    _name_key(),
+    Column("kind", String, nullable=False),
+    Column("tool", String),
+    Column("note", String),
+    Column("created_at", Timestamp, nullable=False),
+    CheckConstraint("kind IN ('number', 'text', 'boolean')"),
+)
+
+annotation = Table(
+    "annotation",
+    metadata,
+    _id("document_id"),
+    Column("attribute", String, nullable=False),
+    Column("number", Double),
+    Column("text", String),
+    Column("boolean", Boolean),
+    Column("annotated_at", Timestamp, nullable=False),
 )
 
 tokenizer = Table(

@@ -22,6 +22,7 @@ from provenance.dedup.parameters import DedupParameters
 from provenance.errors import NotAStore, StoreDamaged, StoreExists, StoreNotMade, StoreReadOnly, StoreWriteFailed
 from provenance.store import migrate, schema, views
 from provenance.store.connection import first_line, open_engine, someone_waits, wait_until_served
+from provenance.store.files import draft_of
 
 if TYPE_CHECKING:
     from provenance.store.query import QueryResult
@@ -54,9 +55,10 @@ class Store:
     #: The view `documents` as a selectable: `select(store.documents).where(store.documents.c.origin == "human")`.
     documents = views.documents
 
-    def __init__(self, path: Path, engine: Engine, *, writable: bool) -> None:
+    def __init__(self, path: Path, engine: Engine, *, writable: bool, threads: int | None = None) -> None:
         self.path = path
         self.writable = writable
+        self._threads = threads
         self._engine = engine
 
     @classmethod
@@ -73,33 +75,36 @@ class Store:
         target = Path(path)
         if target.exists():
             raise StoreExists(target)
-        # The file gets its name only when its schema is complete, so that a kill leaves no half store behind.
-        draft = target.with_name(f".{target.name}.{os.getpid()}.new")
         try:
-            engine = open_engine(draft, writable=True, wait_s=0, create=True)
-            try:
-                with engine.connect() as connection:
-                    migrate.upgrade(connection)
-                    connection.commit()
-                    _write_settings(connection, dedup or DedupParameters())
-                    connection.commit()
-                    # Into the file itself, or an error: a log beside it would not follow its new name.
-                    connection.exec_driver_sql("CHECKPOINT")
-            finally:
-                engine.dispose()
-            draft.rename(target)
+            # The file gets its name only when its schema is complete, so that a kill leaves no half store behind.
+            with draft_of(target, purpose="new") as draft:
+                engine = open_engine(draft, writable=True, wait_s=0, create=True)
+                try:
+                    with engine.connect() as connection:
+                        migrate.upgrade(connection)
+                        connection.commit()
+                        _write_settings(connection, dedup or DedupParameters())
+                        connection.commit()
+                        # Into the file itself, or an error: a log beside it would not follow its new name.
+                        connection.exec_driver_sql("CHECKPOINT")
+                finally:
+                    engine.dispose()
+                draft.rename(target)
         except NotAStore as error:
             raise StoreNotMade(target, error.reason) from error
         except DBAPIError as error:
             raise StoreNotMade(target, first_line(str(error.orig))) from error
-        finally:
-            for leftover in (draft, draft.with_name(draft.name + ".wal")):
-                leftover.unlink(missing_ok=True)
         return cls.open(target, writable=True)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, writable: bool = False, wait_s: float = 10.0) -> Self:
+    def open(
+        cls, path: str | os.PathLike[str], *, writable: bool = False, wait_s: float = 10.0, threads: int | None = None
+    ) -> Self:
         """Open the store at `path`, waiting up to `wait_s` seconds for another process that holds it.
+
+        Parameters
+        ----------
+        threads : threads of the database; None for one a core
 
         Raises
         ------
@@ -109,14 +114,14 @@ class Store:
             If the store has another schema revision than this program works with.
         """
         target = Path(path)
-        engine = open_engine(target, writable=writable, wait_s=wait_s)
+        engine = open_engine(target, writable=writable, wait_s=wait_s, threads=threads)
         try:
             with _reading(target), engine.connect() as connection:
                 migrate.require_head(connection, target)
         except BaseException:
             engine.dispose()
             raise
-        return cls(target, engine, writable=writable)
+        return cls(target, engine, writable=writable, threads=threads)
 
     @classmethod
     def migrate(cls, path: str | os.PathLike[str], *, wait_s: float = 10.0) -> tuple[str, str]:
@@ -214,6 +219,11 @@ class Store:
                 raw.execute(f'INSERT INTO "{known.name}" BY NAME SELECT * FROM appended')
         return int(rows.num_rows)
 
+    def merge_log(self) -> None:
+        """Write everything that stands in the log beside the file into the file itself."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("CHECKPOINT")
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Let go of the file inside the block, so that other processes can use it, and open it again after."""
@@ -221,7 +231,7 @@ class Store:
         try:
             yield
         finally:
-            self._engine = open_engine(self.path, writable=self.writable, wait_s=REOPEN_WAIT_S)
+            self._engine = open_engine(self.path, writable=self.writable, wait_s=REOPEN_WAIT_S, threads=self._threads)
 
     def yield_to_waiting(self) -> bool:
         """Let go of the file for a moment if another process waits for it; return whether one did.

@@ -29,6 +29,9 @@ _EXTRA = {
     "n_representatives": schema.training_set.c.n_documents.type,
     "is_representative": Boolean(),
     "human_share": Double(),
+    "n_files": schema.training_set.c.n_documents.type,
+    "kind": String(),
+    "tool": String(),
 }
 
 documents = _view(
@@ -54,4 +57,24 @@ training_set_documents = _view(
     "training_set_documents", schema.training_set_item,
     "training_set", "position", "document_id", "repeat", "n_words", "n_bytes", "n_tokens", "origin", "generation",
     "evidence_rank", "model", "source", "licence_class", "cluster_id", "stratum",
+)  # fmt: skip
+
+ingests = _view(
+    "ingests", schema.ingest,
+    "ingest_id", "source", "kind", "state", "actor", "code_version", "started_at", "finished_at", "seconds", "n_files",
+    "n_read", "n_inserted", "n_present", "n_quarantined", "n_amended", "n_bytes", "options",
+)  # fmt: skip
+
+ingest_files = _view(
+    "ingest_files", schema.ingest_file,
+    "ingest_id", "place", "file", "format", "size_bytes", "sha256", "n_read", "n_quarantined", "n_bytes", "finished_at",
+)  # fmt: skip
+
+amendments = _view(
+    "amendments", schema.amendment, "document_id", "ingest_id", "field", "previous", "value", "stated_at"
+)
+
+annotation_values = _view(
+    "annotations", schema.annotation,
+    "document_id", "attribute", "kind", "number", "text", "boolean", "tool", "annotated_at",
 )  # fmt: skip

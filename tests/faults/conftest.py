@@ -16,9 +16,9 @@ from tests.factories import compressed, dump, prose, run
 #: Lines of Python before the command: blocks of 15 kB, each a batch of its own.
 SMALL_BATCHES = """
 import provenance.ingest.pipeline as pipeline
-import provenance.ingest.readers.base as base
-pipeline.BATCH_RECORDS = 1
-base.ReadOptions.__init__.__defaults__ = ("text", "id", base.DEFAULT_MAX_RECORD_BYTES, 15_000)
+import provenance.ingest.tasks as tasks
+tasks.TASK_RECORDS = 1
+pipeline.IngestOptions.__init__.__kwdefaults__ |= {"chunk_bytes": 15_000, "max_quarantined": 1.0}
 """
 N_RECORDS = 480
 
@@ -64,7 +64,7 @@ def lines() -> list[bytes]:
 def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """Return the job, run once undisturbed."""
     folder = tmp_path_factory.mktemp("faults")
-    file = folder / "records.jsonl.zst"
+    file = folder / "records.jsonl.gz"  # gzip gives small blocks; zstd packs 128 kB at a time
     file.write_bytes(compressed(b"\n".join(lines()), file))
     made = 0
 

@@ -10,8 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from provenance.demo.corpus import read_corpus
-from provenance.ingest.pipeline import ingest_chunks
-from provenance.ingest.readers.records import chunks_of
+from provenance.ingest.pipeline import ingest_records
 from provenance.mix.verify import verify
 from provenance.records import Claim
 from provenance.store.store import Store
@@ -39,7 +38,7 @@ def test_random_instants(tmp_path: Path) -> None:
     before = tmp_path / "before.duckdb"
     with Store.create(before) as store:
         records = list(islice(read_corpus(), 300))
-        ingest_chunks(store, chunks_of(records), name="part", source="messages", claim=Claim.make("human"))
+        ingest_records(store, records, name="part", source="messages", claim=Claim.make("human"))
     undisturbed = tmp_path / "undisturbed.duckdb"
     shutil.copyfile(before, undisturbed)
     started = time.monotonic()

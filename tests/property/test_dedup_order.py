@@ -1,146 +1,47 @@
-"""Near-duplicates, clusters and representatives are a function of the set of documents, and the one that is promised.
-
-The oracle is written from the definition alone: an edge stands exactly when its two contents share a bucket in which
-one of them is among the eight smallest content ids, and enough of their hash values agree.
-"""
+"""Copies, clusters and representatives are a function of the set of documents, and the one that is promised."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from dataclasses import replace
+from itertools import pairwise
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.dedup import bands
+from provenance.dedup.buckets import N_ANCHORS
 from provenance.dedup.parameters import DedupParameters
 from provenance.dedup.signatures import SignatureKernel
 from provenance.ids import content_digest
-from provenance.ingest import pipeline
-from provenance.ingest.pipeline import ingest_chunks
-from provenance.ingest.readers.base import Chunk
-from provenance.licences import LICENCE_CLASSES
+from provenance.ingest import pipeline, tasks
+from provenance.ingest.pipeline import ingest_records
+from provenance.ingest.readers.base import Block
 from provenance.records import Claim
 from provenance.store.store import Store
 from tests.conftest import Maker
 from tests.factories import ingest, prose, rows, violations
+from tests.property.dedup_oracle import (
+    as_text,  # noqa: F401 (for other modules)
+    assert_as_defined,
+    band_keys,
+    expected_clusters,
+    expected_edges,
+    picked_spans,
+    share_inside,
+    stored_state,  # noqa: F401
+)
 
 # Coarse settings and few words: most documents are near-duplicates of many others, and buckets overflow.
 COARSE = DedupParameters(n_bands=3, rows_per_band=2, shingle_tokens=1, threshold=0.5)
-WORDS = ("a", "b", "c", "d", "e", "中", "文")
+CONTAINING = replace(COARSE, containment=0.6)
+WORDS = ("a", "b", "B", "c", "d", "e", "中", "文", "!", "\t")
 
 Record = dict[str, Any]
 Batch = list[Record]
-MASK = (1 << 64) - 1
-
-
-class State(NamedTuple):
-    edges: set[tuple[str, str, float]]
-    clusters: dict[str, str]
-    representatives: set[str]
-
-
-def stored_state(store: Store) -> State:
-    edges = rows(store, "SELECT content_a, content_b, score FROM near_duplicate")
-    clusters = rows(store, "SELECT content_id, cluster_id FROM cluster")
-    chosen = rows(store, "SELECT document_id FROM document WHERE is_representative")
-    in_documents = rows(store, "SELECT DISTINCT content_id, cluster_id FROM document")
-    found = {str(row["content_id"]): str(row["cluster_id"]) for row in clusters}
-    for row in in_documents:
-        content = str(row["content_id"])
-        assert str(row["cluster_id"]) == found.get(content, content)
-    return State(
-        {(str(row["content_a"]), str(row["content_b"]), row["score"]) for row in edges},
-        found,
-        {str(row["document_id"]) for row in chosen},
-    )
-
-
-# ---------------------------------------------------------------- the oracle
-
-
-def band_keys(signature: Sequence[int], parameters: DedupParameters) -> list[int]:
-    keys = []
-    for band in range(parameters.n_bands):
-        value = 0x9E3779B97F4A7C15 * (band + 1) & MASK
-        for row in range(parameters.rows_per_band):
-            value = (value ^ int(signature[band * parameters.rows_per_band + row])) * 0xFF51AFD7ED558CCD & MASK
-            value ^= value >> 33
-        keys.append((value >> 32) ^ (value & 0xFFFFFFFF))
-    return keys
-
-
-def expected_edges(texts: set[str], parameters: DedupParameters) -> dict[tuple[bytes, bytes], float]:
-    kernel = SignatureKernel(parameters.n_permutations, parameters.seed, shingle_tokens=parameters.shingle_tokens)
-    ordered = sorted(texts)
-    signatures, n_words = kernel.compute(pa.array(ordered, pa.large_string()))
-    signature = {
-        content_digest(text.encode()): tuple(int(v) for v in values)
-        for text, values, n in zip(ordered, signatures, n_words, strict=True)
-        if n
-    }
-    buckets: dict[int, set[bytes]] = {}
-    for content, values in signature.items():
-        for key in band_keys(values, parameters):
-            buckets.setdefault(key, set()).add(content)
-    edges = {}
-    for members in buckets.values():
-        anchors = set(sorted(members)[:8])
-        for a, b in combinations(sorted(members), 2):
-            equal = sum(x == y for x, y in zip(signature[a], signature[b], strict=True))
-            if (a in anchors or b in anchors) and equal >= parameters.min_equal:
-                edges[a, b] = equal / parameters.n_permutations
-    return edges
-
-
-def expected_clusters(edges: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    cluster = {node: node for edge in edges for node in edge}
-    changed = True
-    while changed:
-        changed = False
-        for a, b in edges:
-            least = min(cluster[a], cluster[b])
-            if (cluster[a], cluster[b]) != (least, least):
-                cluster[a] = cluster[b] = least
-                changed = True
-    return cluster
-
-
-def as_text(digest: bytes) -> str:
-    return f"{digest.hex()[:8]}-{digest.hex()[8:12]}-{digest.hex()[12:16]}-{digest.hex()[16:20]}-{digest.hex()[20:]}"
-
-
-def expected_representatives(store: Store, clusters: dict[str, str]) -> set[str]:
-    groups: dict[str, list[Record]] = {}
-    for row in rows(store, "SELECT * FROM document"):
-        content = str(row["content_id"])
-        groups.setdefault(clusters.get(content, content), []).append(row)
-
-    def order(row: Record) -> tuple[Any, ...]:
-        return (
-            -row["evidence_rank"],
-            (row["generation"] is None, row["generation"] or 0),
-            LICENCE_CLASSES.index(row["licence_class"]),
-            (row["authored_at"] is None, row["authored_at"] and row["authored_at"].isoformat()),
-            -row["n_words"],
-            str(row["document_id"]),
-        )
-
-    return {str(min(group, key=order)["document_id"]) for group in groups.values()}
-
-
-def assert_as_defined(store: Store, texts: set[str], parameters: DedupParameters) -> State:
-    state = stored_state(store)
-    edges = expected_edges(texts, parameters)
-    assert state.edges == {(as_text(a), as_text(b), score) for (a, b), score in edges.items()}
-    clusters = {as_text(a): as_text(b) for a, b in expected_clusters(list(edges)).items()}
-    assert state.clusters == clusters
-    assert state.representatives == expected_representatives(store, clusters)
-    return state
 
 
 # ---------------------------------------------------------------- inputs
@@ -149,13 +50,13 @@ def assert_as_defined(store: Store, texts: set[str], parameters: DedupParameters
 def ingest_batches(store: Store, batches: Sequence[Sequence[Record]]) -> None:
     """Ingest in one run, every batch in a transaction of its own."""
 
-    def chunks() -> Iterator[Chunk]:
-        for batch in batches:
-            yield Chunk("memory", [str(i) for i in range(len(batch))], [dict(one) for one in batch], lambda i: b"")
+    def blocks(_: object, *, name: str) -> Iterator[Block]:
+        yield from (Block(name, (0, [dict(one) for one in batch])) for batch in batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "BATCH_RECORDS", 1)
-        ingest_chunks(store, chunks(), name="memory", source="s", claim=Claim.make("human"))
+        patch.setattr(tasks, "TASK_RECORDS", 1)
+        patch.setattr(pipeline, "blocks_of", blocks)
+        ingest_records(store, [], name="memory", source="s", claim=Claim.make("human"))
 
 
 _few_words = st.lists(st.sampled_from(WORDS), min_size=0, max_size=7).map(" ".join)
@@ -164,17 +65,39 @@ _record = st.fixed_dictionaries(
     optional={
         "id": st.sampled_from("xyz"),
         "date": st.sampled_from(["1790", "1850"]),
-        "licence": st.sampled_from(["CC0-1.0", "GPL-3.0-only"]),
+        "licence": st.sampled_from(["CC0-1.0", "MIT", "GPL-3.0-only", "gibberish"]),
         "origin": st.just("unknown"),
     },
 )
 _records = st.lists(_record, min_size=1, max_size=45, unique_by=lambda r: (r["text"], r.get("id")))
 
+#: What passages are cut from; the second repeats itself and the first.
+_LONG = [prose(1, n_words=130).split()]
+_LONG.append([*prose(2, n_words=50).split(), *_LONG[0][:30], *_LONG[0][:30], *prose(3, n_words=20).split()])
+
 
 @st.composite
-def arrangements(draw: st.DrawFn) -> tuple[list[Batch], list[Batch]]:
+def _passages(draw: st.DrawFn) -> Record:
+    """Return a text put together from one or two passages of which others have a part."""
+    pieces = []
+    for _ in range(draw(st.integers(1, 2))):
+        words = draw(st.sampled_from(_LONG))
+        start = draw(st.sampled_from([0, 0, 0, 10, 30, 60, 90]))
+        pieces.append(words[start : start + draw(st.sampled_from([12, 13, 14, 25, 30, 50, 70, 130]))])
+    text = [word for piece in pieces for word in piece]
+    changed = draw(st.integers(0, 200))
+    if changed < len(text):
+        text[changed] = draw(st.sampled_from(WORDS))
+    return {"text": " ".join(text)}
+
+
+_contained_records = st.lists(_passages(), min_size=1, max_size=40, unique_by=lambda r: r["text"])
+
+
+@st.composite
+def arrangements(draw: st.DrawFn, some: st.SearchStrategy[list[Record]] = _records) -> tuple[list[Batch], list[Batch]]:
     """Return the same records in two orders, each cut into batches."""
-    records = draw(_records)
+    records = draw(some)
 
     def cut(ordered: Batch) -> list[Batch]:
         places = sorted(draw(st.sets(st.integers(1, max(1, len(ordered) - 1)), max_size=4)))
@@ -190,13 +113,61 @@ def arrangements(draw: st.DrawFn) -> tuple[list[Batch], list[Batch]]:
 @settings(max_examples=settings().max_examples // 2)
 @given(both=arrangements())
 def test_order_and_batches_are_irrelevant(make_store: Maker, both: tuple[list[Batch], list[Batch]]) -> None:
+    assert_order_is_irrelevant(make_store, both, COARSE)
+
+
+@settings(max_examples=settings().max_examples // 4)
+@given(both=arrangements(_contained_records))
+def test_order_and_batches_are_irrelevant_with_containment(
+    make_store: Maker, both: tuple[list[Batch], list[Batch]]
+) -> None:
+    assert_order_is_irrelevant(make_store, both, CONTAINING)
+
+
+def assert_order_is_irrelevant(
+    make_store: Maker, both: tuple[list[Batch], list[Batch]], parameters: DedupParameters
+) -> None:
     states = []
     for name, batches in zip(("one.duckdb", "two.duckdb"), both, strict=True):
-        store = make_store(name, dedup=COARSE)
-        ingest_batches(store, batches)
-        states.append(assert_as_defined(store, {one["text"] for batch in batches for one in batch}, COARSE))
-        store.close()
+        with make_store(name, dedup=parameters) as store:  # closed at once: the next example takes its place
+            ingest_batches(store, batches)
+            states.append(assert_as_defined(store, {one["text"] for batch in batches for one in batch}, parameters))
     assert states[0] == states[1]
+
+
+def test_two_equally_long_texts_of_which_one_is_inside_the_other(make_store: Maker) -> None:
+    """All of the one is in the other, half of the other in the one: whichever comes first, the larger share counts."""
+    run, rest = prose(1).split(), prose(2).split()
+    one, other = " ".join(run + run), " ".join(run + rest)
+    assert (share_inside(one, other), share_inside(other, one)) == (1.0, 0.5)
+    states = []
+    for batches in ([[one], [other]], [[other], [one]], [[one, other]], [[other, one]]):
+        with make_store(dedup=CONTAINING) as store:
+            ingest_batches(store, [[{"text": text} for text in batch] for batch in batches])
+            states.append(assert_as_defined(store, {one, other}, CONTAINING))
+    assert all(state == states[0] for state in states)
+    assert any(rule == "containment" for _, _, rule, _ in states[0].edges)
+
+
+@pytest.mark.parametrize(("step", "descending"), [(4, True), (11, False)])
+def test_crowded_buckets_of_spans(make_store: Maker, step: int, descending: bool) -> None:
+    """Many passages of one text: anchors of its spans change all the time, edges arise and lapse."""
+    base = prose(5, n_words=150).split()
+    texts = {" ".join(base[start:end]) for start in range(0, 70, 10) for end in range(80, 151, 10)}
+    ordered = sorted(texts, key=lambda text: content_digest(text.encode()), reverse=descending)
+    spans = [span for text in texts for span in picked_spans(text)]
+    assert max(map(spans.count, spans)) > 2 * N_ANCHORS, "no bucket overflows: this test shows nothing"
+    with make_store(dedup=CONTAINING) as store:
+        edges: set[tuple[str, str, str, float]] = set()
+        n_lapsed = 0
+        for end in range(step, len(ordered) + step, step):
+            ingest_batches(store, [[{"text": text} for text in ordered[end - step : end]]])
+            state = assert_as_defined(store, set(ordered[:end]), CONTAINING)
+            n_lapsed += sum(rule == "containment" for _, _, rule, _ in edges - state.edges)
+            edges = state.edges
+        assert any(rule == "containment" for _, _, rule, _ in edges)
+        assert (n_lapsed > 0) == descending, "the smallest ids come last and displace every anchor"
+        assert violations(store) == []
 
 
 @pytest.mark.parametrize(("step", "descending"), [(1, True), (3, False), (10, True)])
@@ -208,7 +179,7 @@ def test_crowded_buckets(make_store: Maker, step: int, descending: bool) -> None
     store = make_store(dedup=COARSE)
     ingest_batches(store, [records[i : i + step] for i in range(0, len(records), step)])
     keys = [key for text in texts for key in set(band_keys(_signature(text), COARSE))]
-    assert max(map(keys.count, keys)) > bands.N_ANCHORS, "no bucket overflows: this test shows nothing"
+    assert max(map(keys.count, keys)) > N_ANCHORS, "no bucket overflows: this test shows nothing"
     assert_as_defined(store, set(texts), COARSE)
     assert violations(store) == []
 
@@ -224,7 +195,7 @@ def test_after_every_batch(make_store: Maker) -> None:
     texts = sorted((f"a b c {w} {v}" for w in "defghij" for v in "klmnop"), key=lambda t: content_digest(t.encode()))
     texts.reverse()  # the smallest ids come last and displace every anchor
     store = make_store(dedup=COARSE)
-    edges: set[tuple[str, str, float]] = set()
+    edges: set[tuple[str, str, str, float]] = set()
     n_lapsed = 0
     for end in range(7, len(texts) + 1, 7):
         ingest_batches(store, [[{"text": text} for text in texts[end - 7 : end]]])

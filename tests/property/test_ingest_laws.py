@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provenance.ids import composite_digest, content_digest, document_digest
-from provenance.ingest import pipeline
+from provenance.ingest import tasks
+from provenance.ingest.pipeline import IngestOptions
 from provenance.ingest.readers import records as readers_of_records
-from provenance.ingest.readers.base import REASONS, ReadOptions
+from provenance.ingest.readers.base import REASONS
 from provenance.store.store import Store
 from tests.conftest import Maker
 from tests.factories import compressed, count, dump, ingest, ingest_paths, rows, violations
@@ -43,7 +44,7 @@ def test_read_is_inserted_and_present_and_quarantined(
     path = tmp_path / f"any{suffix}"
     path.write_bytes(compressed(b"\n".join(content) + (b"\n" if tail else b""), path))
     store = make_store("law.duckdb")
-    report = ingest_paths(store, path, options=ReadOptions(max_record_bytes=200, chunk_bytes=64))
+    report = ingest_paths(store, path, options=IngestOptions(max_record_bytes=200, chunk_bytes=64))
     counts = report.counts
     real = [line for i, line in enumerate(content) if is_record(line, i == 0)]
     assert counts.n_read == len(real)
@@ -73,10 +74,13 @@ def assert_quarantine_is_exact(store: Store, content: list[bytes]) -> None:
 
 
 def again_changes_nothing(store: Store, path: Path, n_read: int, n_quarantined: int) -> None:
-    before = dump(store, without=["ingest"])
-    again = ingest_paths(store, path, options=ReadOptions(max_record_bytes=200, chunk_bytes=64)).counts
+    before = dump(store, without=["ingest", "ingest_file"])
+    again = ingest_paths(store, path, options=IngestOptions(max_record_bytes=200, chunk_bytes=64)).counts
     assert (again.n_read, again.n_quarantined, again.n_inserted) == (n_read, n_quarantined, 0)
-    assert dump(store, without=["ingest"]) == before
+    assert dump(store, without=["ingest", "ingest_file"]) == before
+    assert count(store, "ingest_file") == 2
+    (file,) = rows(store, "SELECT DISTINCT * EXCLUDE (ingest_id, finished_at) FROM ingest_file")
+    assert (file["n_read"], file["n_quarantined"]) == (n_read, n_quarantined)
 
 
 @few
@@ -90,7 +94,7 @@ def test_blocks_are_irrelevant(
     found = []
     for size in (chunk_bytes, 1 << 20):
         store = make_store("blocks.duckdb")
-        ingest_paths(store, path, options=ReadOptions(max_record_bytes=limit, chunk_bytes=size))
+        ingest_paths(store, path, options=IngestOptions(max_record_bytes=limit, chunk_bytes=size))
         found.append(dump(store, without=["ingest", "ingest_id"]))
         store.close()
     assert found[0] == found[1]
@@ -174,7 +178,7 @@ def test_a_vanishing_difference_is_a_difference() -> None:
 
 
 def test_the_same_record_in_several_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(tasks, "TASK_RECORDS", 1)
     monkeypatch.setattr(readers_of_records, "_RECORDS", 2)
     counts = ingest(store, [{"text": f"number {i % 3}"} for i in range(10)]).counts
     assert (counts.n_read, counts.n_inserted, counts.n_present) == (10, 3, 7)
@@ -182,10 +186,10 @@ def test_the_same_record_in_several_batches(store: Store, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_the_same_file_named_several_times(store: Store, tmp_path: Path, n: int) -> None:
+def test_a_file_named_several_times_is_read_once(store: Store, tmp_path: Path, n: int) -> None:
     path = tmp_path / "same.jsonl"
     path.write_bytes(b'{"text":"good one"}\nbroken\n{"text":"another"}\n')
     counts = ingest_paths(store, *[path] * n).counts
-    assert (counts.n_read, counts.n_inserted, counts.n_present, counts.n_quarantined) == (3 * n, 2, 2 * n - 2, n)
+    assert (counts.n_read, counts.n_inserted, counts.n_present, counts.n_quarantined) == (3, 2, 0, 1)
     assert count(store, "quarantine") == 1
     assert violations(store) == []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from provenance.dedup.tokens import MARK, SEPARATOR, SOLO, character_class, normalise
+from provenance.dedup.tokens import MARK, SEPARATING, SOLO, character_class, normalise
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 _class_of = lru_cache(maxsize=1 << 16)(character_class)
@@ -37,11 +37,12 @@ def words_in(text: str) -> tuple[Word, ...]:
     alone = False  # the current word is a letter of a script without spaces
     for at, character in enumerate(text + " "):
         kind = _class_of(character)
-        begins = kind == SOLO or (kind not in (SEPARATOR, MARK) and alone)
-        if start is not None and (kind == SEPARATOR or begins):
+        separates = kind in SEPARATING
+        begins = kind == SOLO or (alone and not separates and kind != MARK)
+        if start is not None and (separates or begins):
             found.append(Word(normalise(text[start:at]), start, at))
             start = None
-        if start is None and kind != SEPARATOR:
+        if start is None and not separates:
             start = at
             alone = kind == SOLO
     return tuple(found)

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-import orjson
-
-from provenance.ingest.readers.base import Chunk
+from provenance.ingest.readers.base import Block, Chunk, ReadOptions, chunk_of_json
 
 _RECORDS = 4096
 
 
-def chunks_of(records: Iterable[dict[str, Any]], *, name: str = "memory") -> Iterator[Chunk]:
-    """Yield chunks of records that need no file; `name` stands for the file in messages."""
-    batch: list[dict[str, Any]] = []
+class RecordsReader:
+    """Makes records of blocks of records; it reads no file, so it is none of `READERS`."""
+
+    name = "records"
+
+    def parse(self, block: Block, options: ReadOptions) -> Chunk:
+        """Return the records of a block."""
+        first, records = block.payload
+        return Chunk(block.file, [f"record {first + i + 1}" for i in range(len(records))], records, None)
+
+    def reread(self, file: str, raw: bytes, context: bytes | None, options: ReadOptions) -> Chunk:
+        """Return a record that is kept as JSON."""
+        return chunk_of_json(file, raw)
+
+
+def blocks_of(records: Iterable[dict[str, Any]], *, name: str = "memory") -> Iterator[Block]:
+    """Yield blocks of records that need no file; `name` stands for the file in messages."""
+    iterator = iter(records)
     first = 0
-    for record in records:
-        batch.append(record)
-        if len(batch) == _RECORDS:
-            yield _chunk(name, batch, first)
-            first += len(batch)
-            batch = []
-    if batch:
-        yield _chunk(name, batch, first)
-
-
-def _chunk(name: str, batch: list[dict[str, Any]], first: int) -> Chunk:
-    places = [f"record {first + i + 1}" for i in range(len(batch))]
-    return Chunk(name, places, batch, lambda i: _raw(batch[i]))
-
-
-def _raw(record: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(record, default=repr)
-    except orjson.JSONEncodeError:  # a lone surrogate cannot be written as UTF-8
-        return repr(record).encode("utf-8", "backslashreplace")
+    while batch := list(islice(iterator, _RECORDS)):
+        yield Block(name, (first, batch), n_records=len(batch))
+        first += len(batch)

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pytest
 
 from provenance.ids import uuid_array
-from provenance.ingest.pipeline import ingest_chunks
-from provenance.ingest.readers.records import chunks_of
+from provenance.ingest.pipeline import ingest_records
 from provenance.records import Claim
 from provenance.store.store import Store
 
@@ -149,7 +148,7 @@ class FakeExperiment:
         records = [{"text": text, "id": str(at)} for at, text in enumerate(self.texts(arm, seed, generation))]
         if records:
             claim = Claim.make("synthetic", generation=generation + 1, model=model)
-            ingest_chunks(store, chunks_of(records), name=model, source=model, claim=claim)
+            ingest_records(store, records, name=model, source=model, claim=claim)
 
     def _metrics(self, run_id: bytes, arm: str, seed: int, generation: int) -> pa.Table:
         names, values = [], []

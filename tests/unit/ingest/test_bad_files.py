@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from provenance.errors import (
     ContradictoryClaim,
     FieldMissing,
+    NothingToRead,
     SourceExists,
     UnknownFormat,
     UnknownSource,
     UnreadableFile,
 )
 from provenance.ingest import pipeline
+from provenance.ingest.inputs import Input
+from provenance.ingest.mapping import FieldMapping
+from provenance.ingest.pipeline import IngestOptions
 from provenance.ingest.readers import parquet as parquet_reader
 from provenance.ingest.readers import reader_for
-from provenance.ingest.readers.base import INVALID_UTF8, WRONG_TYPE, ReadOptions
+from provenance.ingest.readers.base import INVALID_UTF8, WRONG_TYPE
 from provenance.ingest.sources import Source, add_source
 from provenance.records import Claim
 from provenance.store.store import Store
@@ -49,7 +55,7 @@ def test_truncated(make_store: Maker, tmp_path: Path, suffix: str, share: float,
     path = tmp_path / f"cut.jsonl{suffix}"
     whole = compressed(json_lines(records), path)
     path.write_bytes(whole[: int(len(whole) * share)])
-    options = ReadOptions(chunk_bytes=chunk_bytes)
+    options = IngestOptions(chunk_bytes=chunk_bytes)
     store = make_store("cut.duckdb")
     with pytest.raises(UnreadableFile, match="damaged or cut off after line") as caught:
         ingest_paths(store, path, options=options)
@@ -119,9 +125,9 @@ def test_a_file_that_vanishes_midway(store: Store, tmp_path: Path, monkeypatch: 
     kept = second.read_bytes()
     real = pipeline.reader_for
 
-    def vanishing(path: Path) -> object:
-        reader = real(path)
-        if path == second and kept:
+    def vanishing(file: Input, format_name: str | None) -> object:
+        reader = real(file, format_name)
+        if file.path == second:
             second.unlink()
         return reader
 
@@ -140,26 +146,45 @@ def test_a_file_that_fails_while_it_is_read(store: Store, tmp_path: Path, monkey
     """What was read before the device failed is stored."""
     path = write_parquet(tmp_path / "x.parquet", {"text": [one["text"] for one in prose_records(30)]})
     monkeypatch.setattr(parquet_reader, "_ROWS", 10)
-    real = parquet_reader._chunk
+    real = pq.ParquetFile.iter_batches
 
-    def failing(file: str, batch: object, first_row: int, position: int) -> object:
-        if first_row >= 20:
-            raise OSError(5, "Input/output error")
-        return real(file, batch, first_row, position)
+    def failing(self: object, **options: object) -> Iterator[pa.RecordBatch]:
+        for i, batch in enumerate(real(self, **options)):
+            if i == 2:
+                raise OSError(5, "Input/output error")
+            yield batch
 
-    monkeypatch.setattr(parquet_reader, "_chunk", failing)
-    with pytest.raises(UnreadableFile, match="after row 20"):
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", failing)
+    with pytest.raises(UnreadableFile, match=r"after row 20 \(Input/output error\)"):
         ingest_paths(store, path)
     assert count(store, "document") == 20
 
 
+def test_a_folder_without_files(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "x.jsonl"
+    (folder / "empty").mkdir(parents=True)
+    (folder / ".hidden.jsonl").write_bytes(b'{"text":"a"}')
+    with pytest.raises(NothingToRead, match="stands for no file"):
+        ingest_paths(store, folder)
+    assert count(store, "ingest") == count(store, "source") == 0, "nothing was begun"
+
+
 def test_a_folder(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").mkdir()
-    with pytest.raises(UnreadableFile, match="directory"):
-        ingest_paths(store, tmp_path / "x.jsonl")
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    paths = [folder / name for name in ("a.jsonl", "b.jsonl", "below/c.jsonl.gz")]
+    for i, path in enumerate(reversed(paths)):
+        write_lines(path, prose_records(2, start=2 * i))
+    assert ingest_paths(store, folder).counts.n_inserted == 6
+    files = rows(store, "SELECT file, n_read FROM ingest_file ORDER BY place")
+    assert files == [{"file": str(path), "n_read": 2} for path in paths]
+    (folder / "note.unknown").write_text("what is this")
+    with pytest.raises(UnknownFormat, match=r"note\.unknown"):
+        ingest_paths(store, folder)
+    assert count(store, "ingest") == 1
 
 
-@pytest.mark.parametrize("name", ["x.txt", "x", "x.gz", "x.csv", "jsonl", "x.jsonl.bz2"])
+@pytest.mark.parametrize("name", ["x.unknown", "x", "x.gz", "jsonl", "x.jsonl.br"])
 def test_unknown_format(store: Store, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b'{"text":"a"}\n')
@@ -197,7 +222,7 @@ def test_parquet_without_the_field(store: Store, tmp_path: Path) -> None:
     with pytest.raises(FieldMissing, match="It has: body, title") as caught:
         ingest_paths(store, path)
     assert "--text-field" in str(caught.value)
-    assert ingest_paths(store, path, options=ReadOptions(text_field="body")).counts.n_inserted == 1
+    assert ingest_paths(store, path, options=IngestOptions(mapping=FieldMapping(text="body"))).counts.n_inserted == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"no Parquet at all", b"PAR1" + bytes(100) + b"PAR1", b"PAR1" * 3])
@@ -237,8 +262,6 @@ def test_parquet_with_a_hole(store: Store, tmp_path: Path) -> None:
 
 
 def test_parquet_with_two_columns_of_a_name(store: Store, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["text", "x", "x"])
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(UnreadableFile, match="two columns named 'x'"):
@@ -345,5 +368,5 @@ def test_a_contradictory_claim_never_reaches_the_store() -> None:
 def test_every_reader_says_what_it_reads(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"")
-    assert reader_for(path).formats
+    assert reader_for(Input(str(path))).formats
     assert os.listdir(tmp_path) == ["x.jsonl"]

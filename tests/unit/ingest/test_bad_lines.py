@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provenance.ingest.inputs import Input
+from provenance.ingest.pipeline import IngestOptions
 from provenance.ingest.readers import base
 from provenance.ingest.readers.base import REASONS, ReadOptions
 from provenance.ingest.readers.jsonl import JsonLinesReader
 from provenance.store.store import Store
 from tests.conftest import Maker
-from tests.factories import compressed, count, dump, ingest, ingest_paths, rows, texts, violations, write_lines
+from tests.factories import (
+    compressed,
+    count,
+    dump,
+    ingest,
+    ingest_paths,
+    read_chunks,
+    rows,
+    texts,
+    violations,
+    write_lines,
+)
 
 GOOD = b'{"text": "a good line"}'
 
@@ -58,7 +74,9 @@ BAD: tuple[tuple[bytes, str, str], ...] = (
     (b'{"text": "a", "origin": "humann"}', base.WRONG_TYPE, "human, synthetic, mixed, unknown"),
     (b'{"text": "a", "origin": 7}', base.WRONG_TYPE, "'origin' is 7"),
     (b'{"text": "a", "origin": ["human"]}', base.WRONG_TYPE, "origin"),
-    (b'{"text": "a", "generation": "1"}', base.WRONG_TYPE, "generation"),
+    (b'{"text": "a", "generation": "one"}', base.WRONG_TYPE, "generation"),
+    (b'{"text": "a", "generation": "1"}', base.CONTRADICTION, "'human' with generation 1"),
+    (b'{"text": "a", "generation": "' + b"9" * 5000 + b'"}', base.WRONG_TYPE, "generation"),
     (b'{"text": "a", "generation": 1.0}', base.WRONG_TYPE, "generation"),
     (b'{"text": "a", "generation": true}', base.WRONG_TYPE, "generation"),
     (b'{"text": "a", "origin": "synthetic", "generation": 4294967296}', base.WRONG_TYPE, "generation"),
@@ -84,8 +102,14 @@ BAD: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
+#: Reasons that other readers have: lines of JSON have no rows, no payload, and no other file behind them.
+NOT_OF_LINES = {base.BAD_ROW, base.BAD_RECORD, base.NO_TEXT, base.UNREADABLE}
+
+
 def test_there_is_a_bad_line_for_every_reason() -> None:
-    assert {reason for _, reason, _ in BAD} | {base.TOO_LARGE} == set(REASONS)
+    found = {reason for _, reason, _ in BAD} | {base.TOO_LARGE}
+    assert found.isdisjoint(NOT_OF_LINES)
+    assert found | NOT_OF_LINES == set(REASONS)
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
@@ -158,16 +182,21 @@ def test_compressions_give_the_same_documents(make_store: Maker, tmp_path: Path)
     lines: list[Any] = [{"text": f"number {i}", "id": i} for i in range(50)] + [b"bad", b""]
     found = []
     for i, name in enumerate(
-        ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.ndjson", "A.JSON.GZ", "a.jsonlines", "a.b.json")
-    ):
+        ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.jsonl.bz2", "a.jsonl.xz", "a.ndjson", "A.JSON.GZ", "a.jsonlines",
+         "a.b.json")
+    ):  # fmt: skip
         folder = tmp_path / str(i)
         folder.mkdir()
         path = folder / name
         write_lines(path, lines)
+        if path.suffix in (".bz2", ".xz"):
+            path.write_bytes((bz2 if path.suffix == ".bz2" else lzma).compress(path.read_bytes()))
         store = make_store(f"{i}.duckdb")
         counts = ingest_paths(store, path).counts
         assert (counts.n_read, counts.n_inserted, counts.n_quarantined) == (51, 50, 1)
-        found.append(dump(store, without=["ingest", "ingest_id", "file", "quarantine_id"]))
+        assert rows(store, "SELECT sha256 FROM ingest_file") == [{"sha256": sha256(path.read_bytes()).hexdigest()}]
+        of_the_file = ["file", "size_bytes", "stamp", "sha256"]
+        found.append(dump(store, without=["ingest", "ingest_id", "quarantine_id", *of_the_file]))
     assert all(one == found[0] for one in found)
 
 
@@ -194,10 +223,10 @@ def test_long_lines(tmp_path: Path, length: int, chunk_bytes: int, last: bool) -
     path = tmp_path / "long.jsonl"
     path.write_bytes(GOOD + b"\n" + line + (b"" if last else b"\n" + GOOD + b"\n"))
     options = ReadOptions(max_record_bytes=100, chunk_bytes=chunk_bytes)
-    chunks = list(JsonLinesReader().read(path, options))
+    assert sum(block.n_bytes for block in JsonLinesReader().blocks(Input(str(path)), options)) == path.stat().st_size
+    chunks = list(read_chunks(JsonLinesReader(), path, options))
     refused = [one for chunk in chunks for one in chunk.refused]
     places = [place for chunk in chunks for place in chunk.places]
-    assert sum(chunk.n_bytes for chunk in chunks) == path.stat().st_size
     if length <= 100:
         assert refused == []
         assert places == ["line 1", "line 2", "line 3"][: 2 if last else 3]
@@ -219,7 +248,7 @@ def line_of(length: int) -> bytes:
 def test_long_lines_in_the_store(store: Store, tmp_path: Path) -> None:
     lines = [GOOD, line_of(100), line_of(101), line_of(1000), GOOD.replace(b"good", b"better")]
     path = write_lines(tmp_path / "long.jsonl", lines)
-    report = ingest_paths(store, path, options=ReadOptions(max_record_bytes=100))
+    report = ingest_paths(store, path, options=IngestOptions(max_record_bytes=100))
     assert (report.counts.n_read, report.counts.n_inserted, report.counts.n_quarantined) == (5, 3, 2)
     assert report.reasons == {base.TOO_LARGE: 2}
     parts = rows(store, "SELECT place, part, raw FROM quarantined ORDER BY place, part")

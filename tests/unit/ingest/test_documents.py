@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from provenance.errors import NameTaken, UnknownName
-from provenance.ingest.readers.base import ReadOptions
+from provenance.ingest.mapping import FieldMapping
+from provenance.ingest.pipeline import IngestOptions
 from provenance.ingest.sources import Source, add_source
 from provenance.lineage.models import Model, register_model
 from provenance.records import Claim
@@ -155,7 +156,7 @@ def test_the_source_gives_licence_and_uri(store: Store) -> None:
 
 def test_other_names_of_text_and_id(store: Store, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "x.jsonl", [{"body": "words", "key": 7, "text": "other", "id": "mine"}])
-    ingest_paths(store, path, options=ReadOptions(text_field="body", id_field="key"))
+    ingest_paths(store, path, options=IngestOptions(mapping=FieldMapping(text="body", id="key")))
     (row,) = rows(store, "SELECT * FROM documents")
     assert (row["text"], row["external_id"]) == ("words", "7")
     assert json.loads(row["metadata"]) == {"text": "other", "id": "mine"}
@@ -164,7 +165,7 @@ def test_other_names_of_text_and_id(store: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["title", "author", "uri"])
 def test_the_text_may_be_a_field_with_a_column(store: Store, tmp_path: Path, field: str) -> None:
     path = write_lines(tmp_path / "x.jsonl", [{field: "the words themselves"}])
-    ingest_paths(store, path, options=ReadOptions(text_field=field))
+    ingest_paths(store, path, options=IngestOptions(mapping=FieldMapping(text=field)))
     (row,) = rows(store, "SELECT * FROM documents")
     assert (row["text"], row["metadata"]) == ("the words themselves", None)
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance.ingest import pipeline
-from provenance.ingest.pipeline import ingest_files
+from provenance.ingest import tasks
+from provenance.ingest.pipeline import IngestOptions, ingest_files
 from provenance.ingest.progress import LineProgress, LiveProgress, NoProgress, describe
-from provenance.ingest.readers.base import ReadOptions
 from provenance.ingest.write import Counts
 from provenance.records import Claim
 from provenance.store.store import Store
@@ -55,7 +54,7 @@ def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"])
 def test_the_share_grows_to_one(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(pipeline, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(tasks, "TASK_RECORDS", 1)
     records = prose_records(600, n_words=20)
     first, second = tmp_path / name, write_lines(tmp_path / "b.jsonl", records[300:])
     if name.endswith("parquet"):
@@ -69,7 +68,7 @@ def test_the_share_grows_to_one(store: Store, tmp_path: Path, monkeypatch: pytes
             assert fraction is not None
             shares.append(fraction)
 
-    options = ReadOptions(chunk_bytes=10_000)
+    options = IngestOptions(chunk_bytes=10_000)
     ingest_files(store, [first, second], source="s", claim=Claim.make("human"), options=options, progress=Watching())
     assert shares == sorted(shares)
     assert shares[0] < 0.9

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from provenance.dedup.parameters import DedupParameters
 from provenance.lineage.models import Model, register_model
 from provenance.store.check import check_store
 from provenance.store.store import Store
-from tests.factories import ingest, prose, prose_records, provenance, violations
+from tests.factories import ingest, ingest_paths, prose, prose_records, provenance, violations, write_lines
 
 NOW = "TIMESTAMP '2026-01-01'"
 
@@ -38,7 +40,8 @@ CORRUPTIONS = (
     ("lost source", "DELETE FROM source", "document: every source is in source"),
     ("lost ingest", "DELETE FROM ingest", "document: every ingest_id is in ingest"),
     ("lost model", "DELETE FROM model WHERE name = 'gpt-x'", "document: every model is in model"),
-    ("lost signature", "DELETE FROM signature WHERE content_no = 0", "every text with words has one"),
+    ("lost signature", "DELETE FROM signature WHERE content_no = 0",
+     "every text with words has a signature with its number"),
     ("signature of nobody", "UPDATE signature SET content_id = uuid() WHERE content_no = 0",
      "signature: every content_id"),
     ("lost signature of a band", "DELETE FROM signature WHERE content_no = 0",
@@ -85,10 +88,34 @@ CORRUPTIONS = (
     ("unknown of generation 0", "UPDATE document SET origin = 'unknown' WHERE external_id = 'r1'", "generation fits"),
     ("parent of nobody", "UPDATE parent SET document_id = uuid()", "parent: every document_id is in document"),
     ("lost parent", "UPDATE parent SET parent_id = uuid()", "parent: every parent_id is in document"),
+    ("licence class of the document alone", "UPDATE document SET licence_class = stated_licence_class",
+     "document: the licence class is the most restrictive one stated in its cluster"),
+    ("licence class of nobody", "UPDATE document SET licence_class = 'proprietary' WHERE external_id = 'r1'",
+     "document: the licence class"),
+    ("freer licence class", "UPDATE document SET licence_class = 'public-domain' WHERE external_id = 'base'",
+     "document: the licence class"),
+    ("licence class for a document without licence",
+     "UPDATE document SET stated_licence_class = 'unknown' WHERE external_id = 'copy'", "document: the licence class"),
+    ("lost licence", "UPDATE document SET stated_licence_class = 'permissive' WHERE external_id = 'copy'",
+     "document: the licence class"),
     ("refused by nobody", "UPDATE quarantine SET ingest_id = uuid()", "quarantine: every ingest_id is in ingest"),
     ("read more than became of it", "UPDATE ingest SET n_read = n_read + 1", "read = inserted + present + quarantined"),
     ("inserted more than is there", "UPDATE ingest SET n_inserted = n_inserted + 1, n_present = n_present - 1",
      "every document that a finished run inserted is there"),
+    ("file of no run", "UPDATE ingest_file SET ingest_id = uuid()", "ingest_file: every ingest_id is in ingest"),
+    ("more read than the file holds", "UPDATE ingest_file SET n_read = n_read + 1", "are those of its files"),
+    ("less refused than in the file", "UPDATE ingest_file SET n_quarantined = n_quarantined + 1",
+     "are those of its files"),
+    ("amendment of no document", "UPDATE amendment SET document_id = uuid()", "amendment: every document_id"),
+    ("amendment of no run", "UPDATE amendment SET ingest_id = uuid()", "amendment: every ingest_id is in ingest"),
+    ("annotated twice", "INSERT INTO annotation SELECT * FROM annotation",
+     "annotation: every document_id and attribute occurs once"),
+    ("annotation of no document", "UPDATE annotation SET document_id = uuid()",
+     "annotation: every document_id is in document"),
+    ("annotation of no attribute", "DELETE FROM attribute", "annotation: every attribute is in attribute"),
+    ("value in two columns", "UPDATE annotation SET text = 'x'",
+     "annotation: the value is in the column of its kind and in no other"),
+    ("undone by halves", "UPDATE ingest SET state = 'undone'", "nothing is left of an undone run"),
     ("item whose document is gone", "UPDATE training_set_item SET document_id = uuid() WHERE position = 1",
      "training_set_item: every document_id is in document"),
     ("item of no set", "DELETE FROM training_set", "training_set_item: every training_set is in training_set"),
@@ -113,16 +140,22 @@ CORRUPTIONS = (
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return the file of a store in which every table has rows."""
     path = tmp_path_factory.mktemp("check") / "whole.duckdb"
-    with Store.create(path) as store:
-        fill(store)
+    with Store.create(path, dedup=DedupParameters(containment=0.8)) as store:
+        fill(store, path.with_name("copies.jsonl"))
         assert violations(store) == []
     return path.read_bytes()
 
 
-def fill(store: Store) -> None:
+def fill(store: Store, file: Path) -> None:
     base = prose(1000)
     ingest(store, [*prose_records(4), {"text": "…", "id": "no words"}, {"no": "text"}])
-    ingest(store, [{"text": base, "id": "base"}, {"text": base.replace("w", "W", 1) + " more", "id": "copy"}])
+    copies = [
+        {"text": base, "id": "base", "licence": "MIT"},
+        {"text": base.replace("w", "W", 1) + " more", "id": "copy", "licence": "CC-BY-SA-4.0"},
+        b"bad",
+    ]
+    ingest_paths(store, write_lines(file, copies))
+    ingest(store, [{**prose_records(1)[0], "author": "Ada"}])
     (parent,) = store.fetch("SELECT document_id FROM document WHERE external_id = 'base'")["document_id"].to_pylist()
     made = {"text": prose(2000), "id": "made", "parent": str(parent)}
     ingest(store, [made], source="outputs", origin="synthetic", generation=1, model="gpt-x")
@@ -136,6 +169,8 @@ def fill(store: Store) -> None:
                       cluster_id, 'all'
                FROM document WHERE external_id IN ('r0', 'r1')""",
             f"INSERT INTO tokenizer VALUES ('words', 'digest', '{{}}', 10, {NOW})",
+            f"INSERT INTO attribute VALUES ('quality', 'number', 'tool', NULL, {NOW})",
+            f"INSERT INTO annotation SELECT document_id, 'quality', 0.5, NULL, NULL, {NOW} FROM document",
             "INSERT INTO token_count SELECT 'words', content_id, n_words FROM content",
         ):
             connection.exec_driver_sql(statement)

@@ -172,7 +172,7 @@ def set_revision(path: Path, *revisions: str) -> None:
 @pytest.mark.parametrize("writable", [False, True])
 @pytest.mark.parametrize(
     ("revision", "newer", "remedy"),
-    [("0000", False, "migrate"), ("9999", True, "upgrade corpus-provenance"), ("0001_x", True, "upgrade corpus-")],
+    [("0000", False, "migrate"), ("9999", True, "upgrade corpus-provenance"), ("0002_x", True, "upgrade corpus-")],
 )
 def test_another_revision(make_store: Maker, revision: str, newer: bool, remedy: str, writable: bool) -> None:
     path = closed(make_store)
@@ -321,8 +321,8 @@ def test_notes_that_vanish_under_our_hands(store: Store, monkeypatch: pytest.Mon
 
 def test_the_holder_is_named_without_ps(monkeypatch: pytest.MonkeyPatch) -> None:
     message = 'Could not set lock on file "x": Conflicting lock is held in /usr/bin/python3.11 (PID 17) by user me.'
-    assert "process 17" in str(connection._holder(message))
+    assert "process 17" in str(connection.holder_of(message))
     monkeypatch.setenv("PATH", "/nowhere")
-    assert connection._holder(message) == "process 17 (/usr/bin/python3.11)"
-    assert connection._holder('IO Error: Could not set lock on file "x": try again') == "another process"
-    assert connection._holder("IO Error: no such file") is None
+    assert connection.holder_of(message) == "process 17 (/usr/bin/python3.11)"
+    assert connection.holder_of('IO Error: Could not set lock on file "x": try again') == "another process"
+    assert connection.holder_of("IO Error: no such file") is None

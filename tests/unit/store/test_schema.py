@@ -17,6 +17,7 @@ from tests.factories import ingest, prose_records
 
 PROMISED = (
     "documents", "composition", "training_sets", "training_set_documents", "runs", "quarantined", "clusters", "lineage",
+    "ingests", "ingest_files", "amendments", "annotations", "attributes",
 )  # fmt: skip
 
 _COLUMNS = """

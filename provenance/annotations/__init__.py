@@ -1,0 +1,1 @@
+"""Scores and labels from any tool, attached to documents that are in the store already."""
