@@ -27,6 +27,8 @@ def run(
     argv: Sequence[str] | None,
     uri: str | None = None,
     note: str | None = None,
+    max_quarantined: float = IngestOptions.max_quarantined,
+    takes_model: bool = False,
 ) -> int:
     """Read the files that the arguments name into a store and return the exit status.
 
@@ -37,6 +39,8 @@ def run(
     claim, licence, uri, note : what is known of every document of the source
     format_name : the format of all files; None finds it for each
     argv : arguments of the command line; None for those of the process
+    max_quarantined : share of refused records above which the ingest stops, where the arguments do not say otherwise
+    takes_model : whether there is an option that names the model whose output the texts are
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("files", nargs="+", metavar="FILE", help="files, folders, patterns, or addresses")
@@ -50,12 +54,25 @@ def run(
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes that read and sign (default: one a core)"
     )
+    parser.add_argument(
+        "--max-quarantined",
+        type=float,
+        default=max_quarantined,
+        metavar="SHARE",
+        help="stop when more of the records so far would be refused, 0 to 1 (default: %(default)s)",
+    )
+    if takes_model:
+        parser.add_argument("--model", help="the model that wrote the texts, where they do not say so themselves")
     arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
         parser.error("--jobs is at least 1")
-    options = IngestOptions(format_name=format_name)
+    if not 0 <= arguments.max_quarantined <= 1:
+        parser.error("--max-quarantined is a share from 0 to 1")
+    if takes_model and arguments.model:
+        claim = Claim.make("synthetic", model=arguments.model)
+    options = IngestOptions(format_name=format_name, max_quarantined=arguments.max_quarantined)
     try:
-        with _opened(arguments.store) as store:
+        with _opened(arguments.store, threads=max(1, arguments.jobs - 1)) as store:
             add_source(store, Source(arguments.source, claim, licence, uri, note))
             report = ingest_files(store, arguments.files, source=arguments.source, options=options, jobs=arguments.jobs)
     except ProvenanceError as error:
@@ -65,5 +82,7 @@ def run(
     return 0
 
 
-def _opened(path: Path) -> Store:
-    return Store.open(path, writable=True) if path.exists() else Store.create(path)
+def _opened(path: Path, *, threads: int) -> Store:
+    if not path.exists():
+        Store.create(path).close()
+    return Store.open(path, writable=True, threads=threads)

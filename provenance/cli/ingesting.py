@@ -122,7 +122,8 @@ def ingest(
         _preview(context, files, source, claim, licence, options, as_json=as_json)
         return
     n_jobs = jobs or os.cpu_count() or 1
-    with shared(context).open(writable=True, threads=n_jobs) as store, ExitStack() as stack:
+    # The database works beside the processes that read and sign: one core is left to each.
+    with shared(context).open(writable=True, threads=max(1, n_jobs - 1)) as store, ExitStack() as stack:
         report = ingest_files(
             store,
             files,

@@ -27,7 +27,7 @@ def prepared(tasks: Iterator[Task], preparer: Preparer, *, jobs: int) -> Iterato
 
     Parameters
     ----------
-    jobs : processes that prepare; 1 prepares in this process
+    jobs : processes in all; this one writes what the others prepare, and with 1 prepares too
     """
     first = next(tasks, None)
     second = next(tasks, None) if jobs > 1 and first is not None else None
@@ -38,22 +38,22 @@ def prepared(tasks: Iterator[Task], preparer: Preparer, *, jobs: int) -> Iterato
         for task in tasks:
             yield preparer.prepare(task)
         return
-    with _Workers(preparer, jobs=jobs) as workers:
+    with _Workers(preparer, n_workers=jobs - 1) as workers:
         yield from workers.prepare(chain((first, second), tasks))
 
 
 class _Workers:
     """Processes that prepare, and the slots through which tasks go to them and batches come back."""
 
-    def __init__(self, preparer: Preparer, *, jobs: int) -> None:
-        self._ahead = jobs + 1
+    def __init__(self, preparer: Preparer, *, n_workers: int) -> None:
+        self._ahead = n_workers + 1
         # One more than tasks are ahead: its batch is being written.
         self._descriptors = new_slots(2 * (self._ahead + 1))
         self._slots = [Slot(one) for one in self._descriptors]
         self._free = deque(zip(self._slots[::2], self._slots[1::2], range(self._ahead + 1), strict=False))
         handed: Any = _Descriptors(self._descriptors)  # comes out as descriptors of the process that takes it
         self._pool = ProcessPoolExecutor(
-            jobs,
+            n_workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin_worker,
             initargs=(preparer, handed),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from provenance.errors import UnknownFormat, UnreadableFile
 from provenance.ingest.inputs import Input
 from provenance.ingest.readers.base import Reader
+from provenance.ingest.readers.chat import ChatReader
 from provenance.ingest.readers.csv import CsvReader
 from provenance.ingest.readers.gutenberg import GutenbergReader
 from provenance.ingest.readers.huggingface import HuggingFaceReader
@@ -12,6 +13,7 @@ from provenance.ingest.readers.jsonl import JsonLinesReader
 from provenance.ingest.readers.parquet import ParquetReader
 from provenance.ingest.readers.streams import plain_head
 from provenance.ingest.readers.text import TextReader
+from provenance.ingest.readers.warc import WarcReader
 from provenance.ingest.readers.wikitext import WikiTextReader
 
 #: In the order in which they are asked whether they take an input.
@@ -20,7 +22,9 @@ READERS: tuple[Reader, ...] = (
     ParquetReader(),
     WikiTextReader(),
     GutenbergReader(),
+    WarcReader(),
     CsvReader(),
+    ChatReader(),
     JsonLinesReader(),
     TextReader(),
 )

@@ -105,7 +105,7 @@ def test_as_many_processes_as_you_like(make_store: Maker, tmp_path: Path, monkey
 
     monkeypatch.setattr(workers._Workers, "prepare", counting)
     one, two = make_store(), make_store()
-    alone, together = (ingest_paths(store, *files, options=OPTIONS, jobs=1 + i) for i, store in enumerate((one, two)))
+    alone, together = (ingest_paths(store, *files, options=OPTIONS, jobs=n) for store, n in ((one, 1), (two, 3)))
     assert n_batches > 3 * N_SLOTS, "no slot was used again: this test shows nothing"
     assert alone.counts == together.counts
     assert alone.reasons == together.reasons
@@ -196,7 +196,7 @@ def test_a_killed_worker(make_store: Maker, tmp_path: Path) -> None:
 
 def run(store: Store, files: list[Path], progress: Any) -> None:
     claim = Claim.make("human")
-    ingest_files(store, files, source="books", claim=claim, options=OPTIONS, jobs=2, progress=progress)
+    ingest_files(store, files, source="books", claim=claim, options=OPTIONS, jobs=3, progress=progress)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are looked up in /proc")
@@ -208,7 +208,7 @@ def test_workers_end_with_the_process_that_started_them(make_store: Maker, tmp_p
         "import time\nfrom provenance.ingest.write import BatchWriter\nwrite = BatchWriter.write\n"
         "BatchWriter.write = lambda *args: (time.sleep(0.2), write(*args))[1]\n"
     )
-    arguments = ("--store", path, "ingest", file, "--source", "s", "--origin", "human", "--jobs", 2)
+    arguments = ("--store", path, "ingest", file, "--source", "s", "--origin", "human", "--jobs", 3)
     with started(*arguments, prelude=slowly) as process:
         wait_until(lambda: len(workers_of(process.pid)) == 2 or process.poll() is not None)
         found = workers_of(process.pid)
