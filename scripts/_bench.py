@@ -43,7 +43,8 @@ class Measurement:
     n_words : tokens seen, to show that everybody worked on the same
     n_duplicates : documents recognised as a copy of another; None where none were looked for
     cpu_seconds : processor time of the same work over all threads; well below `seconds` on a busy machine
-    peak_bytes : largest resident memory of the process
+    peak_bytes : largest memory of the process and its children
+    store_bytes : size of what was stored; 0 for one that stores nothing
     """
 
     contender: str
@@ -54,6 +55,7 @@ class Measurement:
     n_duplicates: int | None = None
     cpu_seconds: float | None = None
     peak_bytes: int = 0
+    store_bytes: int = 0
 
     @property
     def mb_per_s(self) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import _bench_dedup as bench
+import _bench_commands as bench
 import numpy as np
 from _bench_dedup_planted import make_shard
 

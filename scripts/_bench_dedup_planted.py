@@ -16,9 +16,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pyarrow as pa
-import pyarrow.json as pj
-import pyarrow.parquet as pq
 from _bench_documents import WordChain
 
 #: Changed whenever other documents are made, so that no file of an earlier version is used.
@@ -94,20 +91,6 @@ def make_shard(home: Path, first: int, end: int, *, seed: int) -> Path:
                 file.write(block)
         partial.replace(path)
     return path
-
-
-def parquet_bytes(shard: Path) -> int:
-    """Return the size of the texts of a file as Parquet with zstd of level 3; kept beside the file."""
-    known = shard.with_suffix(".parquet-bytes")
-    if not known.exists():
-        options = pj.ReadOptions(block_size=64 << 20)
-        parse = pj.ParseOptions(explicit_schema=pa.schema({"text": pa.string()}), unexpected_field_behavior="ignore")
-        texts = pj.read_json(shard, read_options=options, parse_options=parse)
-        sink = shard.with_suffix(".parquet")
-        pq.write_table(texts, sink, compression="zstd", compression_level=3)
-        known.write_text(str(sink.stat().st_size))
-        sink.unlink()
-    return int(known.read_text())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _bench
-import _bench_dedup as bench
+import _bench_commands as bench
 
 #: What the project set out to reach.
 WANTED_RECALL = WANTED_PRECISION = 0.98
@@ -28,7 +28,6 @@ WANTED_SECONDS = 20 * 60
 WANTED_PEAK_BYTES = 4e9
 WANTED_INCREMENT_SECONDS = 8.0
 #: A store may be so many times the Parquet of its texts, and so many bytes a document.
-WANTED_PARQUET, WANTED_DOCUMENT_BYTES = 1.3, 900
 #: Growth from n/2 to n by that from n/4 to n/2: 2 is linear, 4 quadratic.
 WANTED_GROWTH = 3.0
 #: Memory of n copies by that of n/2: 2 is linear, less where a part is fixed.
@@ -93,12 +92,12 @@ def judge_quality(texts: Sequence, *, containment: float, jobs: int | None = Non
 
 def planted(arguments: argparse.Namespace) -> None:
     """Print time, memory, size and recall of many small documents."""
-    from _bench_dedup_planted import make_shards, parquet_bytes
+    from _bench_dedup_planted import make_shards
 
     n_documents = arguments.documents
     shards = make_shards(_bench.cache_dir(), n_documents=n_documents, seed=arguments.seed)
     n_bytes = sum(shard.stat().st_size for shard in shards)
-    text_bytes = sum(map(parquet_bytes, shards))
+    allowed = bench.allowed_bytes(shards, n_documents)
     with tempfile.TemporaryDirectory(dir=_bench.cache_dir()) as directory:
         store = arguments.store or Path(directory) / "planted.duckdb"
         bench.warm_up(Path(directory), containment=arguments.containment)
@@ -109,9 +108,9 @@ def planted(arguments: argparse.Namespace) -> None:
         took_for = f"{took.seconds:.1f} s, {took.cpu_seconds:.1f} s of processors"
         rate = f"{n_documents / took.seconds:,.0f} documents/s, {n_bytes / 1e6 / took.seconds:.1f} MB/s"
         print(f"ingest {took_for}: {rate}; peak memory {took.peak_bytes / 1e6:,.0f} MB")
-        print(f"store {size / 1e6:,.0f} MB; Parquet of the texts {text_bytes / 1e6:,.0f} MB")
         _judge_planted(store, arguments)
-    _judge_cost(n_documents, took, size, text_bytes)
+    print(bench.size_verdict(size, allowed))
+    _judge_cost(n_documents, took)
 
 
 def _judge_planted(store: Path, arguments: argparse.Namespace) -> None:
@@ -141,10 +140,7 @@ def _judge_planted(store: Path, arguments: argparse.Namespace) -> None:
     print(bench.verdict(f"precision >= {WANTED_EDGE_PRECISION}", reached=reached, found=wrong))
 
 
-def _judge_cost(n_documents: int, took: bench.Run, size: int, text_bytes: int) -> None:
-    allowed = WANTED_PARQUET * text_bytes + WANTED_DOCUMENT_BYTES * n_documents
-    wanted = f"a store of at most {WANTED_PARQUET} × Parquet + {WANTED_DOCUMENT_BYTES} B a document"
-    print(bench.verdict(wanted, reached=size <= allowed, found=f"{size / allowed:.2f} of that"))
+def _judge_cost(n_documents: int, took: bench.Run) -> None:
     at_full = took.seconds * FULL_DOCUMENTS / n_documents
     asked = f"{FULL_DOCUMENTS:,} documents in {WANTED_SECONDS / 60:.0f} minutes"
     said = f"{at_full / 60:.1f} minutes" + ("" if n_documents >= FULL_DOCUMENTS else " at the rate of this smaller run")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import _bench
-import _bench_dedup as bench
+import _bench_commands as bench
 import _bench_dedup_planted as made
 import pytest
 

@@ -123,9 +123,17 @@ def test_signatures_benchmark_runs() -> None:
 @pytest.mark.slow
 def test_ingest_benchmark_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    command = [sys.executable, SCRIPTS / "bench_ingest.py", "--size-mb", "1", "--peer-docs", "100"]
+    command = [sys.executable, SCRIPTS / "bench_ingest.py", "--size-mb", "1", "--peers", "--peer-docs", "100"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "provenance ingest" in shown and "100 documents" in shown
+    assert [line.split("  ")[0] for line in shown.splitlines()[3:8]] == [
+        "ingest --jobs 2",
+        "ingest --jobs 1",
+        *_bench.PEERS,
+    ]
+    assert "times)" in shown and "a store of at most" in shown and "words seen" in shown
     made = tmp_path / "corpus-provenance-bench"
-    assert [path.name for path in made.iterdir()] == ["documents-v1-1mb-seed1.jsonl"]
+    assert sorted(path.name for path in made.iterdir()) == [
+        "documents-v1-1mb-seed1.jsonl",
+        "documents-v1-1mb-seed1.parquet-bytes",
+    ]
     assert json.loads((made / "documents-v1-1mb-seed1.jsonl").read_bytes().splitlines()[0])["copy_of"] is None

@@ -6,7 +6,7 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-import _bench_dedup as bench
+import _bench_commands as bench
 import _bench_dedup_growth as grown
 import _bench_dedup_judge as judged
 import _bench_dedup_planted as made

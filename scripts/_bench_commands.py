@@ -1,4 +1,4 @@
-"""What the benchmarks of deduplication share: runs of the command line with their memory, tables, verdicts."""
+"""What benchmarks of commands share: runs with their memory, sizes of stores, tables, verdicts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ import _bench
 import orjson
 import psutil
 import pyarrow as pa
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 #: How often the memory of a command and its children is looked at.
 SAMPLE_INTERVAL_S = 0.25
+#: A store may be so many times as large as its texts as Parquet (zstd, level 3), and so many bytes a document more.
+ALLOWED_PARQUET, ALLOWED_DOCUMENT_BYTES = 1.3, 900
 #: Edges of the store with the documents at their ends; two documents of the same text are a pair, too.
 _EDGES = """
     SELECT a.external_id AS a, b.external_id AS b, n.rule, n.score
@@ -127,6 +130,25 @@ def store_bytes(store: Path) -> int:
     return sum(path.stat().st_size for path in store.parent.glob(f"{store.name}*"))
 
 
+def parquet_bytes(path: Path) -> int:
+    """Return the size of the texts of a file as Parquet with zstd of level 3; kept beside the file."""
+    known = path.with_suffix(".parquet-bytes")
+    if not known.exists():
+        options = pj.ReadOptions(block_size=64 << 20)
+        parse = pj.ParseOptions(explicit_schema=pa.schema({"text": pa.string()}), unexpected_field_behavior="ignore")
+        texts = pj.read_json(path, read_options=options, parse_options=parse)
+        sink = path.with_suffix(".parquet")
+        pq.write_table(texts, sink, compression="zstd", compression_level=3)
+        known.write_text(str(sink.stat().st_size))
+        sink.unlink()
+    return int(known.read_text())
+
+
+def allowed_bytes(files: Iterable[Path], n_documents: int) -> int:
+    """Return how large the store of these JSON Lines may be."""
+    return round(ALLOWED_PARQUET * sum(map(parquet_bytes, files)) + ALLOWED_DOCUMENT_BYTES * n_documents)
+
+
 def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows as text, the first column to the left and the others to the right."""
     lines = [list(heads), *map(list, rows)]
@@ -143,6 +165,12 @@ def text_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def verdict(wanted: str, *, reached: bool, found: str) -> str:
     """Return a line that says whether something that the project set out to reach is reached."""
     return f"wanted {wanted}: {'reached' if reached else 'NOT reached'} ({found})"
+
+
+def size_verdict(size: int, allowed: int) -> str:
+    """Return the verdict on the size of a store."""
+    wanted = f"a store of at most {ALLOWED_PARQUET} × Parquet + {ALLOWED_DOCUMENT_BYTES} B a document"
+    return verdict(wanted, reached=size <= allowed, found=f"{size / 1e6:,.0f} MB, {size / allowed:.2f} of that")
 
 
 class _MemoryWatch:
