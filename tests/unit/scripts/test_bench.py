@@ -125,11 +125,8 @@ def test_ingest_benchmark_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     command = [sys.executable, SCRIPTS / "bench_ingest.py", "--size-mb", "1", "--peers", "--peer-docs", "100"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert [line.split("  ")[0] for line in shown.splitlines()[3:8]] == [
-        "ingest --jobs 2",
-        "ingest --jobs 1",
-        *_bench.PEERS,
-    ]
+    contenders = [line.split("  ")[0] for line in shown.splitlines()[3:8]]
+    assert contenders == ["ingest --jobs 2", "ingest --jobs 1", *_bench.PEERS]
     assert "times)" in shown and "a store of at most" in shown and "words seen" in shown
     made = tmp_path / "corpus-provenance-bench"
     assert sorted(path.name for path in made.iterdir()) == [

@@ -74,9 +74,9 @@ def test_shards_and_their_size_as_parquet_are_kept(tmp_path: Path, monkeypatch: 
     same = tmp_path / "same.parquet"
     texts = pa.table({"text": [orjson.loads(line)["text"] for line in shards[0].read_bytes().splitlines()]})
     pq.write_table(texts, same, compression="zstd", compression_level=3)
-    assert made.parquet_bytes(shards[0]) == same.stat().st_size
+    assert bench.parquet_bytes(shards[0]) == same.stat().st_size
     shards[0].write_bytes(b"")
-    assert made.parquet_bytes(shards[0]) == same.stat().st_size
+    assert bench.parquet_bytes(shards[0]) == same.stat().st_size
 
 
 # ---------------------------------------------------------------- the prediction
