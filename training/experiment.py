@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
+from provenance.yaml_text import load_yaml
 from training.errors import ExperimentInvalid, UnknownField, UnknownLearner
 from training.learners.base import Decoding
 from training.learners.configs import AnyLearnerConfig, Init
@@ -147,7 +148,7 @@ class Experiment(_Section):
     def from_yaml(cls, path: str | Path) -> Self:
         """Read an experiment from a YAML file."""
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            data = load_yaml(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ExperimentInvalid(str(path), "", f"it cannot be read ({error})") from error
         except yaml.YAMLError as error:

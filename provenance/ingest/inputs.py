@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -27,6 +28,8 @@ __all__ = ["DATASET", "HEAD_BYTES", "STANDARD_INPUT", "Input", "as_text", "failu
 
 #: How much is read at a time where a whole file is hashed.
 _HASH_BYTES = 1 << 20
+#: Errors of a link without a file behind it, and of one in a circle.
+_LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP)
 #: Bytes at the beginning of a file that readers look at to recognise it.
 HEAD_BYTES = 4096
 
@@ -37,6 +40,7 @@ class Input:
     Parameters
     ----------
     name : path, address, `-`, or `datasets:NAME`; kept with the run and with every refused record
+    is_found : it was found in a folder: a link that leads nowhere shows when it is read
 
     Attributes
     ----------
@@ -44,7 +48,7 @@ class Input:
     stamp : changes whenever the file does; None where nothing tells
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_found: bool = False) -> None:
         self.name = name
         self.size_bytes: int | None = None
         self.stamp: str | None = None
@@ -53,8 +57,12 @@ class Input:
         self._begin: bytes | None = None  # of standard input, which cannot be read twice
         if self.is_dataset or self.name == STANDARD_INPUT:
             return
-        with self._reported():
-            self._look()
+        try:
+            with self._reported():
+                self._look()
+        except UnreadableFile as error:
+            if not (is_found and getattr(error.__cause__, "errno", None) in _LEADS_NOWHERE):
+                raise
 
     @property
     def is_dataset(self) -> bool:
@@ -227,12 +235,13 @@ def find_inputs(arguments: Sequence[str | os.PathLike[str]]) -> list[Input]:
     NothingToRead
         If a folder is empty or a pattern matches nothing.
     """
-    names: dict[str, str] = {}
+    names: dict[str, tuple[str, bool]] = {}
     real_folders: dict[str, str] = {}
     for argument in arguments:
-        for name in names_of(os.fspath(argument)):
-            names.setdefault(identity(name, real_folders), name)
-    return [Input(name) for name in names.values()]
+        given = os.fspath(argument)
+        for name in names_of(given):
+            names.setdefault(identity(name, real_folders), (name, name != given))
+    return [Input(name, is_found=is_found) for name, is_found in names.values()]
 
 
 def _standard_input() -> io.BufferedReader:

@@ -105,10 +105,15 @@ def _listed(folder: str, pattern: str = "*") -> tuple[list[str], list[str]]:
         for entry in entries:
             is_hidden = entry.name.startswith(".") and not pattern.startswith(".")
             if not is_hidden and fnmatch.fnmatchcase(entry.name, pattern):
-                path = os.path.join(folder, entry.name)
-                with Reported(path):
-                    (folders if entry.is_dir() else files).append(path)
+                (folders if _is_folder(entry) else files).append(os.path.join(folder, entry.name))
     return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: whoever reads it as a file says so
+        return False
 
 
 def _matching(pattern: str) -> dict[str, None]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from provenance.errors import MappingError, did_you_mean
+from provenance.yaml_text import load_yaml
 
 #: Names under which a field is recognised without being named; where two name the same column, the first in the record
 #: counts, and a field that the mapping names comes before all.
@@ -106,7 +107,7 @@ def load_mapping(path: str | os.PathLike[str]) -> FieldMapping:
     """
     file = Path(path)
     try:
-        data = yaml.load(file.read_text("utf-8"), Loader=_OneValuePerKey)  # noqa: S506 (a SafeLoader)
+        data = load_yaml(file.read_text("utf-8"))
         return FieldMapping(**_checked(data))
     except OSError as error:
         raise MappingError(f"it cannot be read ({error.strerror or error}).", file) from error
@@ -150,14 +151,3 @@ def _kind(data: Any) -> str:
 
 def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-class _OneValuePerKey(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML silently takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)

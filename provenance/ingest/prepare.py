@@ -159,7 +159,7 @@ class Preparer:
             new = self._validator.take(chunk, documents)
             refused.extend(RefusedRecord(chunk.file, reader.name, one, chunk.context) for one in new)
             refused_at.extend(_numbers(new, chunk, first=n_read + 1))
-            counts = FileCounts(_n_records(chunk), sum(one.part == 0 for one in new), block.n_bytes)
+            counts = FileCounts(chunk.n_records, sum(one.part == 0 for one in new), block.n_bytes)
             files[block.file] = files.get(block.file, FileCounts()) + counts
             n_read += counts.n_read
         return self._batch(task, documents, refused, refused_at, files)
@@ -209,10 +209,6 @@ class Preparer:
             }
         )
         return table, features
-
-
-def _n_records(chunk: Chunk) -> int:
-    return len(chunk.records) + sum(one.part == 0 for one in chunk.refused)
 
 
 def _numbers(refused: Sequence[Refused], chunk: Chunk, *, first: int) -> list[int]:

@@ -188,9 +188,9 @@ class _Look:
             for block in reader.blocks(file, self._options):
                 whole = reader.parse(block, self._options)
                 chunk = _begin(whole, n_most - n_read)
-                n_read += _n_records(chunk)
+                n_read += chunk.n_records
                 n_quarantined += self._take(chunk, name)
-                is_whole = _n_records(chunk) == _n_records(whole)
+                is_whole = chunk.n_records == whole.n_records
                 if not is_whole:
                     break
         except ProvenanceError as error:
@@ -229,10 +229,6 @@ class _Look:
                 f"{share} of these records would be quarantined: an ingest stops above {max_quarantined:.1%} "
                 "(--max-quarantined)."
             )
-
-
-def _n_records(chunk: Chunk) -> int:
-    return len(chunk.records) + sum(one.part == 0 for one in chunk.refused)
 
 
 def _begin(chunk: Chunk, n_most: int) -> Chunk:

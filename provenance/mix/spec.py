@@ -34,6 +34,7 @@ from pydantic import (
 
 from provenance.errors import nearest
 from provenance.mix.errors import SpecError, share_text, unknown_word
+from provenance.yaml_text import load_yaml
 
 Unit = Literal["words", "tokens", "documents", "bytes"]
 UNITS: tuple[str, ...] = ("words", "tokens", "documents", "bytes")
@@ -228,7 +229,7 @@ class MixSpec(_Strict):
             If the file cannot be read, is no YAML mapping, or is no valid specification.
         """
         try:
-            data = yaml.load(Path(path).read_text("utf-8"), Loader=_OneValuePerKey)  # noqa: S506 (a SafeLoader)
+            data = load_yaml(Path(path).read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SpecError([f"it cannot be read ({error})"], str(path)) from error
         except yaml.YAMLError as error:
@@ -327,14 +328,3 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
                 message = f"{finding['input']!r} is no name: letters, digits and . _ - only, at most 200 of them"
             problems.append(f"{place}: {message}" if place else message)
     return problems
-
-
-class _OneValuePerKey(yaml.SafeLoader):
-    """A YAML loader that refuses a mapping with the same key twice, where YAML would drop the first silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)

@@ -140,6 +140,11 @@ class Chunk:
     grounds: list[Ground | None] | None = None
     context: bytes | None = None
 
+    @property
+    def n_records(self) -> int:
+        """Number of records, refused ones included."""
+        return len(self.records) + sum(one.part == 0 for one in self.refused)
+
     def raw(self, i: int) -> bytes:
         """Return the bytes of the i-th record."""
         return self.raws[i] if self.raws is not None else record_as_json(self.records[i])

@@ -179,12 +179,11 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
     tree(tmp_path, "d/a")
     (tmp_path / "d/dangling").symlink_to("nowhere")
     with pytest.raises(UnreadableFile, match="dangling: No such file or directory"):
-        found(tmp_path, "d")
-    (tmp_path / "d/dangling").unlink()
+        found(tmp_path, "d/dangling")
     (tmp_path / "d/circle").symlink_to("circle")
     with pytest.raises(UnreadableFile, match=r"circle: Too many levels of symbolic links"):
-        found(tmp_path, "d")
-    (tmp_path / "d/circle").unlink()
+        found(tmp_path, "d/circle")
+    assert found(tmp_path, "d") == ["d/a", "d/circle", "d/dangling"]  # whoever reads them says so
     os.mkfifo(tmp_path / "d/pipe")  # reading it would wait for ever
     with pytest.raises(UnreadableFile, match=r"pipe: it is a pipe or device.*standard input"):
         found(tmp_path, "d")

@@ -129,8 +129,9 @@ def test_a_folder(store: Store, tmp_path: Path) -> None:
     (folder / "deep" / "nul.txt").write_bytes(b"a\0b")
     (folder / ".hidden.txt").write_text("not read")
     (folder / "deep" / "loop").symlink_to(folder)
+    (folder / "deep" / "gone.txt").symlink_to("nowhere")
     counts = ingest_paths(store, folder, options=IngestOptions(max_quarantined=1)).counts
-    assert (counts.n_read, counts.n_inserted, counts.n_quarantined) == (6, 3, 3)
+    assert (counts.n_read, counts.n_inserted, counts.n_quarantined) == (7, 3, 4)
     found = rows(store, "SELECT external_id, title, text FROM documents ORDER BY external_id")
     assert [tuple(row.values()) for row in found] == [
         (f"{folder}/a.txt", None, "the first note"),
@@ -138,7 +139,7 @@ def test_a_folder(store: Store, tmp_path: Path) -> None:
         (f"{folder}/deep/deeper/c.txt.gz", None, "the third note"),
     ]
     refused = rows(store, "SELECT reason FROM quarantined ORDER BY file")
-    assert [row["reason"] for row in refused] == [EMPTY_TEXT, EMPTY_TEXT, NUL_CHARACTER]
+    assert [row["reason"] for row in refused] == [EMPTY_TEXT, EMPTY_TEXT, UNREADABLE, NUL_CHARACTER]
     assert violations(store) == []
     again = ingest_paths(store, folder, options=IngestOptions(max_quarantined=1)).counts
     assert (again.n_inserted, again.n_present) == (0, 3)
