@@ -13,6 +13,7 @@ from provenance.cli.ingesting import summarise
 from provenance.errors import ProvenanceError
 from provenance.ingest.pipeline import IngestOptions, ingest_files
 from provenance.ingest.sources import Source, add_source
+from provenance.ingest.workers import database_threads
 from provenance.records import Claim
 from provenance.store.store import Store
 
@@ -72,7 +73,7 @@ def run(
         claim = Claim.make("synthetic", model=arguments.model)
     options = IngestOptions(format_name=format_name, max_quarantined=arguments.max_quarantined)
     try:
-        with _opened(arguments.store, threads=max(1, arguments.jobs - 1)) as store:
+        with _opened(arguments.store, jobs=arguments.jobs) as store:
             add_source(store, Source(arguments.source, claim, licence, uri, note))
             report = ingest_files(store, arguments.files, source=arguments.source, options=options, jobs=arguments.jobs)
     except ProvenanceError as error:
@@ -82,7 +83,7 @@ def run(
     return 0
 
 
-def _opened(path: Path, *, threads: int) -> Store:
+def _opened(path: Path, *, jobs: int) -> Store:
     if not path.exists():
         Store.create(path).close()
-    return Store.open(path, writable=True, threads=threads)
+    return Store.open(path, writable=True, threads=database_threads(path, jobs=jobs))

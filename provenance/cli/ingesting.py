@@ -102,6 +102,7 @@ def ingest(
 ) -> None:
     """Read documents into the store; the same file twice changes nothing."""
     from provenance.ingest.pipeline import IngestOptions, ingest_files
+    from provenance.ingest.workers import database_threads
     from provenance.licences import valid_licence
 
     licence = licence and valid_licence(licence)
@@ -122,8 +123,8 @@ def ingest(
         _preview(context, files, source, claim, licence, options, as_json=as_json)
         return
     n_jobs = jobs or os.cpu_count() or 1
-    # The database works beside the processes that read and sign: one core is left to each.
-    with shared(context).open(writable=True, threads=max(1, n_jobs - 1)) as store, ExitStack() as stack:
+    threads = database_threads(shared(context).path, jobs=n_jobs)
+    with shared(context).open(writable=True, threads=threads) as store, ExitStack() as stack:
         report = ingest_files(
             store,
             files,

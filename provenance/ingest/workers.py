@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from provenance.ingest.prepare import Batch, Preparer, Task
@@ -16,8 +17,21 @@ from provenance.ingest.slots import Held, Slot, for_children, new_slots
 from provenance.memory import keep_freed_memory
 from provenance.processes import end_with_parent
 
+_LARGE_STORE_BYTES = 2 << 30
+
 _preparer: Preparer | None = None
 _slots: list[tuple[Slot, Slot]] = []
+
+
+def database_threads(store: Path, *, jobs: int) -> int:
+    """Return how many threads the database of an ingest by so many processes should have.
+
+    Into a small store, writing is most of the work, and threads beside the processes that read and sign cost more than
+    they give (5 to 15 % on two cores). Into a large one, every batch is looked up in all that is there, which threads
+    share well (half the time at 10 million documents).
+    """
+    is_large = store.exists() and store.stat().st_size >= _LARGE_STORE_BYTES
+    return jobs if is_large else max(1, jobs - 1)
 
 
 def prepared(tasks: Iterator[Task], preparer: Preparer, *, jobs: int) -> Iterator[Batch]:
