@@ -7,6 +7,7 @@ border of its batches and lets go for a moment.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -32,6 +33,9 @@ _HOLDER = re.compile(r"held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
 #: is compressed with zstd: with DuckDB's default of 16 MB that happens at every batch and costs more than all the rest;
 #: 256 MB cost 5 % of an ingest's time more than 512 MB.
 _CHECKPOINT = "512MB"
+
+#: Where SQLAlchemy reports what went wrong when a connection came back to the pool.
+_POOL_LOG = f"{QueuePool.__module__}.{QueuePool.__name__}"
 
 #: The database reaches nothing but its own file, and no statement can change that.
 _LOCKED: dict[str, str | bool] = {
@@ -88,6 +92,7 @@ def open_engine(
         max_overflow=8,
     )
     event.listen(engine, "handle_error", _abandon_when_fatal)
+    logging.getLogger(_POOL_LOG).addFilter(_is_no_interrupt)
     deadline = time.monotonic() + wait_s
     with _note_while_waiting(path) as note:
         while True:
@@ -109,6 +114,11 @@ def _abandon_when_fatal(context: ExceptionContext) -> None:
     """Let go of a connection whose database gave up (a full disk met while it merged its log): it cannot roll back."""
     if isinstance(context.original_exception, duckdb.FatalException):
         context.is_disconnect = True
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """Return whether a report is about anything but Control-C, which the pool both reports and passes on."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], KeyboardInterrupt)
 
 
 def someone_waits(path: Path) -> bool:

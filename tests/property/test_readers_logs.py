@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from provenance.ingest.pipeline import IngestOptions
 from provenance.ingest.readers.base import ReadOptions
 from provenance.ingest.readers.chat import ChatReader
+from provenance.ingest.readers.streams import compression_of
 from tests.conftest import Maker
 from tests.factories import ingest_paths, violations
 from tests.reading import Outcome, read
@@ -45,7 +46,10 @@ _LINE = _FLAT | st.fixed_dictionaries(
     {},
     optional={"request": _FLAT | _ODD, "response": _FLAT | st.fixed_dictionaries({"body": _FLAT}) | _ODD, "id": _ODD},
 )
-_FILE = st.lists(_LINE.map(lambda line: json.dumps(line).encode()) | st.binary(max_size=20), max_size=5)
+#: Lines, of which the first does not make a compressed file of the rest.
+_FILE = st.lists(_LINE.map(lambda line: json.dumps(line).encode()) | st.binary(max_size=20), max_size=5).filter(
+    lambda lines: compression_of(b"\n".join(lines)) is None
+)
 
 
 def in_order(outcome: Outcome) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -326,3 +326,22 @@ def test_the_holder_is_named_without_ps(monkeypatch: pytest.MonkeyPatch) -> None
     assert connection.holder_of(message) == "process 17 (/usr/bin/python3.11)"
     assert connection.holder_of('IO Error: Could not set lock on file "x": try again') == "another process"
     assert connection.holder_of("IO Error: no such file") is None
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, OSError])
+def test_interrupted_while_a_connection_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+) -> None:
+    """Control-C goes on to the command, which says it; other trouble is reported where it happened."""
+    engine = connection.open_engine(tmp_path / "s.duckdb", writable=True, wait_s=0, create=True)
+
+    def rollback(_: object) -> None:
+        raise raised
+
+    opened = engine.raw_connection()
+    monkeypatch.setattr(engine.dialect, "do_rollback", rollback)
+    with pytest.raises(KeyboardInterrupt) if raised is KeyboardInterrupt else nullcontext():
+        opened.close()
+    monkeypatch.undo()
+    engine.dispose()
+    assert [bool(record.exc_info) for record in caplog.records] == [True] * (raised is OSError)
