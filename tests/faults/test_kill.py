@@ -15,10 +15,10 @@ from provenance.store.store import Store
 from tests.factories import dump, provenance, rows, run, started, violations
 from tests.faults.conftest import N_RECORDS, SMALL_BATCHES, Job
 
-#: Kills its own process at the n-th call of a function: `die(module, "name", n, before)`.
+#: Sends its own process a signal at the n-th call of a function, after it or before: `die(path, n, after)`.
 SUICIDE = """
 import importlib, os, signal
-def die(path, n, after):
+def die(path, n, after, number=signal.SIGKILL):
     module, kind, name = path.split(":")
     owner = importlib.import_module(module)
     owner = getattr(owner, kind) if kind else owner
@@ -26,10 +26,10 @@ def die(path, n, after):
     def counted(*args, **kwargs):
         calls[0] += 1
         if calls[0] == n and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         result = real(*args, **kwargs)
-        if calls[0] == n:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if calls[0] == n and after:
+            os.kill(os.getpid(), number)
         return result
     setattr(owner, name, counted)
 """
@@ -139,10 +139,8 @@ def test_during_init(tmp_path: Path, after: bool) -> None:
 
 def test_interrupted_from_the_keyboard(job: Job) -> None:
     store = job.new_store()
-    with started(*job.arguments(store), prelude=SMALL_BATCHES) as process:
-        wait_for_growth(store, process, times=4)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err.decode()
-    assert b"Traceback" not in err, err.decode()
+    place = ("provenance.ingest.pipeline::update_run", 5, True)
+    answer = run(*job.arguments(store), prelude=f"{SMALL_BATCHES}\n{SUICIDE}\ndie(*{place!r}, signal.SIGINT)")
+    assert answer.code == 130, answer.err
+    assert "Traceback" not in answer.err, answer.err
     assert assert_whole_batches(store) > 0
