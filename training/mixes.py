@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.mix.spec import Budget, Exclude, MixSpec, Quota
+from provenance.mix.spec import Budget, Exclude, MixSpec, Quota, Weights
 from training.experiment import SHARED_ARM, Arm, Experiment
 from training.seeds import derive_seed
 
@@ -79,9 +79,9 @@ def later_mix(experiment: Experiment, arm: Arm, *, seed: int, generation: int) -
         quotas = [
             Quota(name="human", where=_HUMAN, min=arm.human_share, not_used_by=_used(experiment, arm, seed, generation))
         ]
-    weights = {}
+    weights = Weights()
     if 0 < arm.human_share < 1:
-        weights = {"origin": {"human": arm.human_share, "synthetic": 1 - arm.human_share}}
+        weights = Weights(columns={"origin": {"human": arm.human_share, "synthetic": 1 - arm.human_share}})
     # A fixed human part is the same draw again: the same seed, and the same sets that it must not overlap.
     drawn = generation if arm.human == "fresh" else 1
     return MixSpec(

@@ -60,7 +60,7 @@ def _print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
 
 
 def _describe(made: TrainingSet) -> None:
-    from provenance.mix.spec import exact
+    from provenance.mix.spec_fields import exact
 
     manifest: dict[str, Any] = made.manifest
     totals, unit = manifest["totals"], manifest["budget"]["unit"]

@@ -67,13 +67,24 @@ def shares_span(texts: pa.Array, against: pa.Array, *, n_tokens: int = SPAN_TOKE
     against : (m,) text
     n_tokens : length of a run, 1 or more
     """
-    known = np.unique(_span_hashes(against, n_tokens)[0])
-    spans, owner = _span_hashes(texts, n_tokens)
-    shared = np.zeros(len(texts), dtype=np.bool_)
-    if known.size and spans.size:
-        place = np.minimum(np.searchsorted(known, spans), known.size - 1)
-        shared[owner[known[place] == spans]] = True
-    return shared
+    return KnownRuns(against, n_tokens=n_tokens).shared_by(texts)
+
+
+class KnownRuns:
+    """The runs of tokens of some texts, to compare other texts with as `shares_span` does, batch after batch."""
+
+    def __init__(self, against: pa.Array, *, n_tokens: int = SPAN_TOKENS) -> None:
+        self.n_tokens = n_tokens
+        self._known = np.unique(_span_hashes(against, n_tokens)[0])
+
+    def shared_by(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return for every text whether it shares a run with any of the known texts."""
+        spans, owner = _span_hashes(texts, self.n_tokens)
+        shared = np.zeros(len(texts), dtype=np.bool_)
+        if self._known.size and spans.size:
+            place = np.minimum(np.searchsorted(self._known, spans), self._known.size - 1)
+            shared[owner[self._known[place] == spans]] = True
+        return shared
 
 
 def _span_hashes(texts: pa.Array, n_tokens: int) -> tuple[Any, Any]:

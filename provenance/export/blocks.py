@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from provenance.export.files import file_sha256
 from provenance.mix.digest import mapping_digest
 from provenance.mix.errors import ExportDamaged, QuotaNotMet, share_text
-from provenance.mix.spec import exact
+from provenance.mix.spec_fields import exact
 from provenance.mix.strata import Constraint
 
 BLOCKS, DOCUMENTS, TOKENIZER, MANIFEST = "blocks.npy", "documents.parquet", "tokenizer.json", "manifest.json"

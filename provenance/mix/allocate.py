@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from provenance.mix.draw import Taken
+from provenance.mix.draw import I64, Taken
 from provenance.mix.errors import QuotaNotMet
-from provenance.mix.programme import amounts, largest_total
-from provenance.mix.rounding import Rules, Search, Selection, round_greedily, search, take_what_fits, taken_prefixes
-from provenance.mix.strata import Strata
+from provenance.mix.programme import balance, largest_total
+from provenance.mix.rounding import Search, Selection, round_greedily, search, take_what_fits, taken_prefixes
+from provenance.mix.strata import F64, Strata, largest_document
 
 #: Beyond this share of the budget left over, documents are looked for behind one that is too large to fit.
 _NOTICEABLE = 0.01
@@ -24,7 +24,7 @@ class Allocation:
 
     Attributes
     ----------
-    strata : what was allocated over
+    strata : what was allocated over; in a curriculum with the rows of every stratum parted among the phases
     taken : for every stratum its documents, as places in its draw order
     units : units taken from every stratum
     one_document : units of the largest candidate: less than this may be left of the budget
@@ -65,59 +65,72 @@ def allocate(strata: Strata, *, budget: int | None, thorough: bool = True) -> Al
         return _everything(strata)
     one = largest_document(strata)
     at_least = max(budget - one + 1, 1)
-    if int(strata.available.sum()) < at_least:
+    if strata.total_available < at_least:
         return Failure("budget")
     # The solver's answer is true to about 1e-7 of the budget: what is nearly enough is decided by whole documents.
     if largest_total(strata, strata.constraints, limit=budget) < at_least - 1e-6 * budget:
         return Failure("quotas")
-    taken = _whole_documents(strata, budget, at_least, thorough=thorough)
-    if isinstance(taken, Search):
-        return Failure("whole documents" if taken.proved else "not found")
-    return _checked(strata, taken, one)
+    found = _whole_documents(strata, budget, at_least, thorough=thorough)
+    if isinstance(found, Search):
+        return Failure("whole documents" if found.proved else "not found")
+    return _checked(*found, one)
 
 
-def largest_document(strata: Strata) -> int:
-    """Return the units of the largest candidate, 0 where there is none."""
-    return max((int(sizes.max()) for sizes in strata.sizes if sizes.size), default=0)
+def parted(strata: Strata, amounts: F64) -> Strata:
+    """Return the strata with the rows of every pool parted among its strata in proportion to the amounts.
 
-
-def without_larger(strata: Strata, limit: int) -> Strata:
-    """Return the strata without candidates of more than `limit` units."""
-    keep = [sizes <= limit for sizes in strata.sizes]
-    sizes = tuple(s[k] for s, k in zip(strata.sizes, keep, strict=True))
-    rows = tuple(r[k] for r, k in zip(strata.rows, keep, strict=True))
+    The parts follow each other in the draw order of the pool.
+    """
+    rows, sizes, first = list(strata.rows), list(strata.sizes), strata.first.copy()
+    for pool in range(int(strata.pool.max(initial=-1)) + 1):
+        cells = np.flatnonzero(strata.pool == pool)
+        cumulated = np.cumsum(strata.sizes[cells[0]])
+        wanted = amounts[cells] + 1e-9 * max(1.0, float(amounts.sum()))  # so that nobody goes without
+        ends = np.cumsum(wanted) * (float(cumulated[-1]) if len(cumulated) else 0.0) / wanted.sum()
+        borders = np.concatenate([[0], np.searchsorted(cumulated, ends[:-1] + 1e-3, side="right"), [len(cumulated)]])
+        for cell, low, high in zip(cells, borders[:-1], borders[1:], strict=True):
+            rows[cell], sizes[cell] = strata.rows[cell][low:high], strata.sizes[cell][low:high]
+            first[cell] = low
     available = np.array([s.sum() for s in sizes], dtype=np.int64)
-    return replace(strata, sizes=sizes, rows=rows, available=available)
+    own = np.arange(len(strata))
+    return replace(strata, rows=tuple(rows), sizes=tuple(sizes), available=available, pool=own, first=first)
 
 
-def _whole_documents(strata: Strata, budget: int, at_least: int, *, thorough: bool) -> list[Taken] | Search:
+def _whole_documents(
+    strata: Strata, budget: int, at_least: int, *, thorough: bool
+) -> tuple[Strata, list[Taken]] | Search:
     """Return whole documents: prefixes near the amounts, else near amounts with a margin, else by search."""
-    mean = float(strata.available.sum()) / max(1, sum(len(rows) for rows in strata.rows))
+    mean = float(strata.total_available) / max(1, strata.n_rows)
     selections = []
     for margin in _MARGINS:
-        wanted = amounts(strata, limit=budget, margin=margin * mean)
-        if wanted is None:
+        balanced = balance(strata, limit=budget, margin=margin * mean)
+        if balanced is None:
             continue
-        selection, met = round_greedily(strata, wanted, budget=budget, carry=margin > 0)
+        wanted = balanced.amounts
+        parts = parted(strata, wanted) if strata.extents else strata
+        selection, met = round_greedily(parts, wanted, budget=budget, carry=margin > 0)
         selections.append(selection)
         if met:
             left = budget - selection.total
             if selection.total >= at_least and (left <= mean or left <= _NOTICEABLE * budget):
-                return taken_prefixes(selection)
+                return parts, taken_prefixes(selection)
             taken = take_what_fits(selection, budget=budget)
-            if sum(_units(strata, taken)) >= at_least:
-                return taken
+            if sum(_units(parts, taken)) >= at_least:
+                return parts, taken
     if not thorough:
         return Search(None, False)
-    start = selections[0] if selections else Selection(strata, np.zeros(len(strata)))
-    found = search(start, budget=budget, at_least=at_least)
-    return found.taken if found.taken is not None else found
+    whole = Selection(strata, np.zeros(len(strata)))
+    for start in [*selections[:1], whole] if strata.extents or not selections else selections[:1]:
+        found = search(start, budget=budget, at_least=at_least)
+        if found.taken is not None:
+            return start.strata, found.taken
+    return found
 
 
 def _everything(strata: Strata) -> Allocation | Failure:
-    if not strata.available.sum():
+    if not strata.total_available:
         return Failure("budget")
-    if any(slack < 0 for slack in Rules(strata, budget=int(strata.available.sum())).slack(strata.available)):
+    if not all(constraint.holds(strata.available) for constraint in strata.constraints):
         return Failure("quotas")
     return _checked(strata, [Taken(len(rows)) for rows in strata.rows], largest_document(strata))
 
@@ -128,9 +141,9 @@ def _units(strata: Strata, taken: list[Taken]) -> list[int]:
 
 def _checked(strata: Strata, taken: list[Taken], one: int) -> Allocation:
     units = _units(strata, taken)
+    each: I64 = np.array(units, dtype=np.int64)
     for constraint in strata.constraints:
-        counted = sum(u for u, member in zip(units, constraint.members, strict=True) if member)
-        if constraint.slack(counted, sum(units)) < 0:
+        if not constraint.holds(each):
             title, bound, share = constraint.title, constraint.bound, constraint.share
-            raise QuotaNotMet(title, bound, share, counted, sum(units), strata.unit)
+            raise QuotaNotMet(title, bound, share, *constraint.counted(each), strata.unit)
     return Allocation(strata, tuple(taken), tuple(units), one)

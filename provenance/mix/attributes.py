@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, String, cast, lite
 
 from provenance.mix.conditions import Attributes, attribute_sql
 from provenance.mix.errors import SpecError, unknown_word
-from provenance.mix.spec import ATTRIBUTE_PREFIX, MixSpec
+from provenance.mix.spec import MixSpec
+from provenance.mix.spec_fields import ATTRIBUTE_PREFIX
 from provenance.store.attributes import stored_attributes
 
 
@@ -49,7 +50,7 @@ def groups_of(spec: MixSpec, attributes: Attributes) -> Groups:
         If it names an attribute that is not there, or one that holds numbers.
     """
     kinds = dict(attributes)
-    named = [quota.per for quota in spec.quotas if quota.per] + list(spec.weights)
+    named = [quota.per for quota in spec.all_quotas if quota.per] + [*spec.weights.columns, *spec.repeats.per]
     groups = Groups(kinds)
     for name in (name for column in named for name in groups.attributes_of(column)):
         if name not in kinds:

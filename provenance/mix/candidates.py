@@ -1,39 +1,54 @@
-"""The candidates of a mix: every document that it may draw, with its labels and how it stands to every quota."""
+"""The candidates of a mix: every document that it may draw, and how it stands to every quota and weight.
+
+A store may hold many millions of documents, so that only what the allocation needs is read, as numbers: ids as 16
+bytes, sizes, and for everything else codes. What is recorded with the draws is read for the drawn documents only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Select, and_, literal_column, not_, or_, select, union
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from provenance.errors import UnknownName
-from provenance.mix.attributes import Groups, groups_of, known_attributes
+from provenance.mix.attributes import groups_of, known_attributes
+from provenance.mix.candidate_query import CandidateQuery
+from provenance.mix.candidate_texts import shares_spans, shares_with_files
 from provenance.mix.conditions import Attributes, Condition, parse_condition
-from provenance.mix.digest import id_bytes
 from provenance.mix.errors import ConditionError, SpecError, unknown_word
 from provenance.mix.spec import MixSpec, Quota
-from provenance.mix.strata import I32, OUTSIDE, UNKNOWN, Mask, QuotaColumn, Strata, build_strata, left_out
-from provenance.mix.tokens import count_tokens
+from provenance.mix.strata import (
+    I32,
+    OUTSIDE,
+    UNKNOWN,
+    Mask,
+    PhaseShare,
+    QuotaColumn,
+    Strata,
+    WeightColumn,
+    build_strata,
+    in_phases,
+    left_out,
+    without_larger,
+)  # fmt: skip
+from provenance.mix.tokens import count_tokens, resolve_tokenizer
 from provenance.store import schema
-from provenance.store.store import registered
-from provenance.store.views import documents
+from provenance.store.connection import first_line
 
 if TYPE_CHECKING:
     from provenance.mix.draw import I64
     from provenance.store.store import Store
 
-_LABELS = (
-    "document_id", "content_id", "n_words", "n_bytes", "origin", "generation", "evidence_rank", "model", "source",
-    "licence_class", "cluster_id",
-)  # fmt: skip
-_SPAN_BATCH_BYTES = 100_000_000
+_ROWS = 500_000  # that are read at a time
 
 
 @dataclass(frozen=True)
@@ -42,33 +57,67 @@ class Candidates:
 
     Attributes
     ----------
-    table : one row per document, with the labels that a draw records
     ids : (n, 16) uint8, document ids
     sizes : (n,) int64, units
-    columns : how they stand to every quota
-    weighted, weight_codes : the weighted column with its values and weights, and every document's value
+    columns : how they stand to every quota, those of the whole first and then phase by phase
+    weights : the weighted columns
+    caps : (n,) int64, how often each may be drawn; 0 where only the mix's `repeats.max` limits it; None where
+        that is so for all
     left_out : how many documents were left out after filtering, by reason
+    evaluation_files : what they were decontaminated against, by file
     """
 
-    table: pa.Table
     ids: npt.NDArray[np.uint8]
     sizes: I64
     columns: tuple[QuotaColumn, ...]
-    weighted: tuple[str, tuple[str | None, ...], tuple[Fraction, ...]] | None
-    weight_codes: I32 | None
+    weights: tuple[WeightColumn, ...]
+    caps: I64 | None
     left_out: dict[str, int]
+    evaluation_files: list[dict[str, Any]]
 
     def strata(self, spec: MixSpec) -> Strata:
-        """Return the candidates grouped by what the quotas and weights of the mix see."""
+        """Return the candidates grouped by what the mix sees, fit for its budget."""
+        return self.fitted(self.grouped(spec, budget=spec.budget.amount), spec, spec.budget.amount)
+
+    def grouped(self, spec: MixSpec, *, budget: int | None, most: int | None = None) -> Strata:
+        """Return the candidates grouped by what the mix sees, also documents larger than the budget.
+
+        Parameters
+        ----------
+        budget : units that will be wanted at most, None for everything
+        most : how often a document may be drawn, in place of the mix's `repeats.max`
+        """
+        most = most or spec.repeats.max
+        caps = np.full(len(self.sizes), most) if self.caps is None else np.where(self.caps == 0, most, self.caps)
         return build_strata(
             self.ids,
             self.sizes,
             self.columns,
             seed=spec.seed,
             unit=spec.budget.unit,
-            weighted=self.weighted,
-            weight_codes=self.weight_codes,
+            weights=self.weights,
+            caps=None if (caps == 1).all() else caps,
+            budget=budget,
         )
+
+    def fitted(self, strata: Strata, spec: MixSpec, budget: int | None) -> Strata:
+        """Return the strata for a budget: without larger documents, and in a curriculum once for every phase."""
+        if budget is None:
+            return strata
+        strata = without_larger(strata, budget)
+        if not spec.phases:
+            return strata
+        phases = [PhaseShare(phase.name, phase.share) for phase in spec.phases]
+        return in_phases(strata, phases, {c.name: c.phase for c in self.columns if c.phase}, budget=budget)
+
+    def digest(self) -> str:
+        """Return SHA-256 over all candidates in the order of their ids: what the draw was made from."""
+        order = np.lexsort(np.ascontiguousarray(self.ids).view(">u8").T[::-1])
+        whole = sha256(np.ascontiguousarray(self.ids[order]).tobytes())
+        numbers: list[Any] = [self.sizes, *(c.codes for c in self.columns), *(c.codes for c in self.weights)]
+        for column in numbers:
+            whole.update(column[order].astype("<i8").tobytes())
+        return whole.hexdigest()
 
 
 def read_candidates(store: Store, spec: MixSpec) -> Candidates:
@@ -84,21 +133,19 @@ def read_candidates(store: Store, spec: MixSpec) -> Candidates:
         If a training set or tokenizer that the mix refers to is not in the store.
     SpecError
         If a weighted value does not occur, or an attribute whose values quotas or weights are set for is not there.
+    EvaluationSetUnreadable
+        If a file that the mix is decontaminated against cannot be read.
     """
     _require_training_sets(store, spec)
     with store.read() as connection:
         attributes = known_attributes(connection)
-    conditions = [None if q.where is None else checked_condition(store, q.where, attributes) for q in spec.quotas]
-    passing = _passing(store, spec, attributes)
-    groups = groups_of(spec, attributes)
-    try:
+    conditions = [None if q.where is None else checked_condition(store, q.where, attributes) for q in spec.all_quotas]
+    where = None if spec.where is None else checked_condition(store, spec.where, attributes)
+    query = CandidateQuery(spec, conditions, where, groups_of(spec, attributes))
+    with _naming_conditions(spec, conditions):
         if spec.tokenizer is not None:
-            count_tokens(store, spec.tokenizer, select(documents.c.content_id).where(passing))
-        table = store.fetch(_query(spec, conditions, passing, groups))
-    except DBAPIError as error:
-        texts = [c.text for c in conditions if c] + ([spec.where] if spec.where else [])
-        raise ConditionError(" / ".join(texts), database_reason(error)) from error
-    return _candidates(store, spec, table)
+            count_tokens(store, resolve_tokenizer(store, spec.tokenizer), query.contents())
+        return _Reading(store, spec, query).candidates()
 
 
 def checked_condition(store: Store, text: str, attributes: Attributes = ()) -> Condition:
@@ -110,9 +157,8 @@ def checked_condition(store: Store, text: str, attributes: Attributes = ()) -> C
         If it is not valid.
     """
     condition = parse_condition(text, attributes)
-    probe: Select[Any] = select(literal_column(condition.sql).label("holds")).select_from(documents).limit(0)
     try:
-        kind = store.fetch(probe).schema.field("holds").type
+        kind = store.fetch(CandidateQuery.probe(condition)).schema.field("holds").type
     except DBAPIError as error:
         raise ConditionError(text, database_reason(error)) from error
     if not pa.types.is_boolean(kind):
@@ -120,38 +166,22 @@ def checked_condition(store: Store, text: str, attributes: Attributes = ()) -> C
     return condition
 
 
-def database_reason(error: DBAPIError) -> str:
+def database_reason(error: DBAPIError | duckdb.Error) -> str:
     """Return the first line of what the database says."""
-    return str(error.orig).strip().splitlines()[0]
+    return first_line(str(error.orig if isinstance(error, DBAPIError) else error))
 
 
-def used_by(names: Sequence[str], *, copies: str) -> ColumnElement[bool]:
-    """Return the condition that a document was used by one of the training sets.
-
-    Parameters
-    ----------
-    copies : what else counts as used: `none` (the document itself only), `texts` (every document with the same text)
-        or `clusters` (every near-duplicate, as known now or when it was drawn)
-    """
-    item, document, d = schema.training_set_item, schema.document, documents.c
-    drawn = select(item.c.document_id).where(item.c.training_set.in_(names))
-    if copies == "none":
-        return d.document_id.in_(drawn)
-    texts = d.content_id.in_(select(document.c.content_id).where(document.c.document_id.in_(drawn)))
-    if copies == "texts":
-        return texts
-    now = select(document.c.cluster_id).where(document.c.document_id.in_(drawn))
-    then = select(item.c.cluster_id).where(item.c.training_set.in_(names))
-    return or_(texts, d.cluster_id.in_(union(now, then)))
-
-
-def copies_that_count(spec: MixSpec) -> str:
-    """Return what counts as used for `not_used_by`, in the words of `used_by`."""
-    return "clusters" if spec.duplicates == "representative" else "none"
+@contextmanager
+def _naming_conditions(spec: MixSpec, conditions: Sequence[Condition | None]) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, duckdb.Error) as error:
+        texts = [c.text for c in conditions if c] + ([spec.where] if spec.where else [])
+        raise ConditionError(" / ".join(texts), database_reason(error)) from error
 
 
 def _require_training_sets(store: Store, spec: MixSpec) -> None:
-    wanted = dict.fromkeys([*spec.exclude.training_sets, *(n for q in spec.quotas for n in q.not_used_by)])
+    wanted = dict.fromkeys([*spec.exclude.training_sets, *(n for q in spec.all_quotas for n in q.not_used_by)])
     if wanted:
         known = store.fetch(select(schema.training_set.c.name))["name"].to_pylist()
         for name in wanted:
@@ -159,147 +189,127 @@ def _require_training_sets(store: Store, spec: MixSpec) -> None:
                 raise UnknownName("training set", name, known, hint="See: provenance training-sets")
 
 
-def _passing(store: Store, spec: MixSpec, attributes: Attributes) -> ColumnElement[bool]:
-    """Return the condition that a document passes the filter and all exclusions but spans."""
-    parts: list[ColumnElement[bool]] = []
-    if spec.where is not None:
-        parts.append(literal_column(checked_condition(store, spec.where, attributes).sql))
-    if spec.duplicates == "representative":
-        parts.append(documents.c.is_representative)
-    if spec.exclude.training_sets:
-        copies = "clusters" if spec.exclude.clusters else "texts"
-        parts.append(not_(used_by(spec.exclude.training_sets, copies=copies)))
-    return and_(literal_column("TRUE"), *parts)
+class _Values:
+    """The values of one column as codes, gathered batch by batch."""
+
+    def __init__(self) -> None:
+        self._place: dict[str, int] = {}
+        self._codes: list[I32] = []
+
+    def add(self, column: pa.Array) -> None:
+        encoded = column.dictionary_encode()
+        own = [self._place.setdefault(value, len(self._place)) for value in encoded.dictionary.to_pylist()]
+        table = np.array([*own, UNKNOWN], dtype=np.int32)
+        self._codes.append(table[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+
+    def sorted(self) -> tuple[tuple[str, ...], I32]:
+        """Return the distinct values in ascending order, and for every row the place of its value or `UNKNOWN`."""
+        codes = np.concatenate([np.zeros(0, dtype=np.int32), *self._codes])
+        values = sorted(self._place)
+        rank = np.empty(len(values) + 1, dtype=np.int32)
+        for new, value in enumerate(values):
+            rank[self._place[value]] = new
+        rank[-1] = UNKNOWN
+        return tuple(values), rank[codes]
 
 
-def _query(
-    spec: MixSpec, conditions: Sequence[Condition | None], passing: ColumnElement[bool], groups: Groups
-) -> Select[Any]:
-    columns: list[ColumnElement[Any]] = [documents.c[name] for name in _LABELS]
-    for i, (quota, condition) in enumerate(zip(spec.quotas, conditions, strict=True)):
-        if condition is not None:
-            columns.append(literal_column(condition.sql).label(f"holds_{i}"))
+class _Reading:
+    """One pass over the candidates."""
+
+    def __init__(self, store: Store, spec: MixSpec, query: CandidateQuery) -> None:
+        self._store, self._spec, self._query = store, spec, query
+        self._numbers: dict[str, list[Any]] = {}
+        self._values: dict[str, _Values] = {name: _Values() for name in query.text_columns}
+
+    def candidates(self) -> Candidates:
+        ids = [np.zeros((0, 16), dtype=np.uint8)]
+        with self._store.read() as connection:
+            for batch in self._query.batches(connection, size=_ROWS):
+                ids.append(_id_rows(batch.column("id")))
+                for name in batch.schema.names:
+                    column = batch.column(name)
+                    if name in self._values:
+                        self._values[name].add(column)
+                    elif name != "id":
+                        self._numbers.setdefault(name, []).append(column.to_numpy(zero_copy_only=False))
+        return self._without_left_out(np.concatenate(ids))
+
+    def _number(self, name: str, kind: Any, n: int) -> Any:
+        parts = self._numbers.pop(name, [])
+        return np.concatenate([part.astype(kind) for part in parts]) if parts else np.zeros(n, dtype=kind)
+
+    def _without_left_out(self, ids: npt.NDArray[np.uint8]) -> Candidates:
+        spec, n = self._spec, len(ids)
+        sizes: I64 = self._number("units", np.int64, n)
+        standing = [self._quota_column(i, quota, n) for i, quota in enumerate(spec.all_quotas)]
+        columns = [column for column, _ in standing]
+        empty = (sizes == 0) & (spec.budget.amount is not None)
+        used = (left_out(columns, [mask for _, mask in standing]) if columns else np.zeros(n, dtype=bool)) & ~empty
+        weights = [self._weight_column(i, column) for i, column in enumerate(spec.weights.columns)]
+        caps = self._caps(n)
+        keep = ~empty & ~used
+        spans = shares_spans(self._store, spec, ids, keep)
+        files, contaminated = shares_with_files(self._store, spec, ids, keep & ~spans)
+        keep &= ~spans & ~contaminated
+        rows = slice(None) if keep.all() else np.flatnonzero(keep)
+        return Candidates(
+            ids[rows],
+            sizes[rows],
+            tuple(QuotaColumn(c.name, c.min, c.max, c.groups, c.codes[rows], c.phase) for c in columns),
+            tuple(WeightColumn(w.name, w.values, w.weights, w.temperature, w.codes[rows]) for w in weights),
+            None if caps is None else caps[rows],
+            {"empty": int(empty.sum()), "used": int(used.sum()), "spans": int(spans.sum()),
+             "contaminated": int(contaminated.sum())},
+            files,
+        )  # fmt: skip
+
+    def _quota_column(self, i: int, quota: Quota, n: int) -> tuple[QuotaColumn, Mask]:
+        """Return how the candidates stand to a quota, and which of them satisfy it whether they were used or not."""
+        groups: tuple[str | None, ...] = (None,)
+        if quota.where is not None:
+            codes: I32 = self._number(f"holds_{i}", np.int32, n)
         else:
-            columns.append(groups.value(str(quota.per), documents).label(f"group_{i}"))
+            groups, codes = self._values.pop(f"group_{i}").sorted()
+            if quota.per == "model":  # people have no model: that is known, not unknown
+                codes[(codes == UNKNOWN) & self._number(f"human_{i}", np.bool_, n)] = OUTSIDE
+        would_count = codes >= 0
         if quota.not_used_by:
-            columns.append(used_by(quota.not_used_by, copies=copies_that_count(spec)).label(f"used_{i}"))
-    for column in spec.weights:
-        columns.append(groups.value(column, documents).label("weighted"))
-    inner = select(*columns).where(passing).subquery()
-    if spec.tokenizer is None:
-        return select(inner)
-    count = schema.token_count
-    same = and_(count.c.content_id == inner.c.content_id, count.c.tokenizer == spec.tokenizer)
-    return select(inner, count.c.n_tokens).join_from(inner, count, same)
+            codes = np.where(self._number(f"used_{i}", np.bool_, n), np.int32(OUTSIDE), codes)
+        phase = next((phase.name for phase in self._spec.phases if quota in phase.quotas), None)
+        return QuotaColumn(quota.name, quota.min, quota.max, groups, codes, phase), would_count
 
-
-def _candidates(store: Store, spec: MixSpec, table: pa.Table) -> Candidates:
-    sizes = _sizes(table, spec.budget.unit)
-    columns, would_count = [], []
-    for i, quota in enumerate(spec.quotas):
-        column, mask = _quota_column(table, i, quota)
-        columns.append(column)
-        would_count.append(mask)
-    empty = (sizes == 0) & (spec.budget.amount is not None)
-    used = left_out(columns, would_count) & ~empty if columns else np.zeros(len(sizes), dtype=bool)
-    keep = ~empty & ~used
-    spans = keep & _shares_spans(store, spec, table, keep)
-    keep &= ~spans
-    table, rows = table.filter(pa.array(keep)), np.flatnonzero(keep)
-    weighted, codes = _weighted(table, spec)
-    return Candidates(
-        table,
-        id_bytes(table["document_id"]),
-        sizes[rows],
-        tuple(QuotaColumn(c.name, c.min, c.max, c.groups, c.codes[rows]) for c in columns),
-        weighted,
-        codes,
-        {"empty": int(empty.sum()), "used": int(used.sum()), "spans": int(spans.sum())},
-    )
-
-
-def _sizes(table: pa.Table, unit: str) -> I64:
-    if unit == "documents":
-        return np.ones(table.num_rows, dtype=np.int64)
-    sizes: I64 = table[f"n_{unit}"].to_numpy().astype(np.int64)
-    return sizes
-
-
-def _quota_column(table: pa.Table, i: int, quota: Quota) -> tuple[QuotaColumn, Mask]:
-    """Return how the candidates stand to a quota, and which of them satisfy it whether they were used or not."""
-    groups: tuple[str | None, ...]
-    if quota.where is not None:
-        groups, holds = (None,), table[f"holds_{i}"]
-        codes = np.where(holds.fill_null(False).to_numpy(), 0, OUTSIDE).astype(np.int32)
-        codes[holds.is_null().to_numpy()] = UNKNOWN
-    else:
-        values = table[f"group_{i}"]
-        groups, codes = _encoded(values)
-        if quota.per == "model":  # people have no model: that is known, not unknown
-            codes[(codes == UNKNOWN) & (table["origin"].to_numpy(zero_copy_only=False) == "human")] = OUTSIDE
-    would_count = codes >= 0
-    if quota.not_used_by:
-        codes = np.where(table[f"used_{i}"].to_numpy(), OUTSIDE, codes).astype(np.int32)
-    return QuotaColumn(quota.name, quota.min, quota.max, groups, codes), would_count
-
-
-def _encoded(values: pa.ChunkedArray) -> tuple[tuple[str, ...], I32]:
-    """Return the distinct values in ascending order, and for every row the place of its value or `UNKNOWN`."""
-    encoded = (
-        values.combine_chunks().dictionary_encode() if len(values) else pa.array([], pa.string()).dictionary_encode()
-    )
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    distinct = encoded.dictionary.to_pylist()
-    groups = sorted(distinct)
-    place = {value: i for i, value in enumerate(groups)}
-    rank = np.array([place[value] for value in distinct] + [UNKNOWN], dtype=np.int32)
-    return tuple(groups), rank[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-
-
-def _weighted(
-    table: pa.Table, spec: MixSpec
-) -> tuple[tuple[str, tuple[str | None, ...], tuple[Fraction, ...]] | None, I32 | None]:
-    for column, weights in spec.weights.items():
-        values, codes = _encoded(table["weighted"])
-        for value in weights:
-            if value not in values and table.num_rows:
-                raise SpecError([f"weights.{column}: {unknown_word('value among the candidates', value, values)}"])
+    def _weight_column(self, i: int, column: str) -> WeightColumn:
+        given = self._spec.weights.columns[column]
+        values, codes = self._values.pop(f"weighted_{i}").sorted()
+        codes = np.where(codes == UNKNOWN, np.int32(len(values)), codes)
         named: tuple[str | None, ...] = (*values, None)  # the last one: documents without a value
-        codes = np.where(codes == UNKNOWN, len(values), codes).astype(np.int32)
-        return (
-            column,
-            named,
-            tuple(weights.get(v, Fraction(0)) if v is not None else Fraction(0) for v in named),
-        ), codes
-    return None, None
+        temperature = float(self._spec.weights.temperature)
+        if given == "available":
+            return WeightColumn(column, named, None, temperature, codes)
+        numbers = dict(given)
+        for value in numbers:
+            if value not in values and len(codes):
+                raise SpecError([f"weights.{column}: {unknown_word('value among the candidates', value, values)}"])
+        weights = np.array([float(numbers.get(str(v), 0)) if v is not None else 0.0 for v in named])
+        return WeightColumn(column, named, weights, temperature, codes)
+
+    def _caps(self, n: int) -> I64 | None:
+        """Return how often each candidate may be drawn, 0 where nothing names it; None where nothing names any."""
+        never = np.iinfo(np.int64).max
+        named = np.full(n, never)
+        for i, (column, times) in enumerate(self._spec.repeats.per.items()):
+            values, codes = self._values.pop(f"repeated_{i}").sorted()
+            for value in times:
+                if value not in values and n:
+                    problem = unknown_word("value among the candidates", value, values)
+                    raise SpecError([f"repeats.per.{column}: {problem}"])
+            table = np.array([*(times.get(value, never) for value in values), never])  # the last one: without a value
+            named = np.minimum(named, table[codes])
+        return np.where(named == never, 0, named) if self._spec.repeats.per else None
 
 
-def _shares_spans(store: Store, spec: MixSpec, table: pa.Table, keep: Mask) -> Mask:
-    """Return which candidates share a run of tokens with a document of an excluded training set."""
-    found = np.zeros(table.num_rows, dtype=bool)
-    if spec.exclude.spans is None or not keep.any():
-        return found
-    from provenance.dedup.spans import shares_span
-
-    item = schema.training_set_item
-    excluded = select(item.c.document_id).where(item.c.training_set.in_(spec.exclude.training_sets))
-    against = store.fetch(select(documents.c.text).where(documents.c.document_id.in_(excluded)))["text"]
-    kept = np.flatnonzero(keep)
-    batch = np.cumsum(table["n_bytes"].to_numpy()[kept]) // _SPAN_BATCH_BYTES
-    for rows in np.split(kept, np.flatnonzero(np.diff(batch)) + 1):
-        texts = texts_of(store, table["content_id"].take(pa.array(rows)))
-        found[rows] = shares_span(texts, _one_array(against), n_tokens=spec.exclude.spans)
-    return found
-
-
-def texts_of(store: Store, content_ids: pa.ChunkedArray) -> pa.Array:
-    """Return the texts of contents, in the order of their ids."""
-    wanted = pa.table({"content_id": content_ids, "place": np.arange(len(content_ids))})
-    with store.read() as connection, registered(connection, wanted=wanted) as raw:
-        query = "SELECT c.text FROM wanted w JOIN content c ON c.content_id = w.content_id::UUID ORDER BY w.place"
-        return _one_array(raw.execute(query).to_arrow_table()["text"])
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+def _id_rows(column: pa.Array) -> npt.NDArray[np.uint8]:
+    """Return ids that came as binary values of 16 bytes as (n, 16) uint8."""
+    offsets = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    data = np.frombuffer(column.buffers()[2], dtype=np.uint8) if len(column) else np.zeros(0, dtype=np.uint8)
+    return data[offsets[0] : offsets[-1]].reshape(-1, 16) if len(column) else np.zeros((0, 16), dtype=np.uint8)

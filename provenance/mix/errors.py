@@ -81,7 +81,10 @@ class Shortfall:
 
 @dataclass(frozen=True)
 class Change:
-    """The least change of one bound that makes a refused mix feasible while everything else stays."""
+    """The least change of one bound that makes a refused mix feasible while everything else stays.
+
+    With the bound `repeats` it is how often documents may be drawn, and the share is that number.
+    """
 
     quota: str
     bound: str
@@ -173,6 +176,8 @@ def shortfall_text(shortfall: Shortfall, unit: str) -> str:
 
 def change_text(change: Change) -> str:
     """Return one sufficient change in words."""
+    if change.bound == "repeats":
+        return f"raise repeats.max from {change.share} to {change.to} and change nothing else"
     verb = "lower the minimum" if change.bound == "min" else "raise the maximum"
     return (
         f"{verb} of {change.quota!r} from {share_text(change.share)} to {share_text(change.to)} and change nothing else"
@@ -298,6 +303,15 @@ class NothingToExport(ProvenanceError, ValueError):
         )
 
 
+class EvaluationSetUnreadable(ProvenanceError, OSError):
+    """A file that training sets must share nothing with cannot be read, so that nobody knows what is in it."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        self.file = file
+        self.reason = reason
+        super().__init__(f"decontaminate.against {file}: {reason}. Nothing was drawn; mend or name another file.")
+
+
 class TokenizerInvalid(ProvenanceError, ValueError):
     """A tokenizer's definition cannot be loaded."""
 
@@ -307,6 +321,22 @@ class TokenizerInvalid(ProvenanceError, ValueError):
         super().__init__(
             f"The tokenizer {name!r} cannot be loaded: {reason}. "
             "Expected the JSON that tokenizers.Tokenizer.to_str() writes (a tokenizer.json)."
+        )
+
+
+class TokenizerUnavailable(ProvenanceError, LookupError):
+    """A tokenizer that a mix names is neither in the store nor a file, and cannot be had from the hub."""
+
+    def __init__(self, name: str, reason: str, known: Sequence[str] = ()) -> None:
+        self.name = name
+        self.reason = reason
+        self.known = tuple(known)
+        close = nearest(name, self.known)
+        hint = f" Did you mean the stored tokenizer {close!r}?" if close else ""
+        super().__init__(
+            f"The tokenizer {name!r} is none of the store, no model of the store, no file or folder with a "
+            f"tokenizer.json, and not to be had from the Hugging Face hub ({reason}).{hint} Without network, add one "
+            "with: provenance tokenizer add NAME FILE"
         )
 
 

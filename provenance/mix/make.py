@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-import numpy as np
 import pyarrow as pa
 from sqlalchemy import insert, select
 
 from provenance.errors import NameTaken, StoreReadOnly
-from provenance.mix.allocate import Allocation, Failure, allocate, without_larger
+from provenance.mix.allocate import Allocation, Failure, allocate
 from provenance.mix.candidates import Candidates, read_candidates
 from provenance.mix.digest import draws_digest
-from provenance.mix.draw import Taken, draw_keys
+from provenance.mix.draw import I64, Taken
+from provenance.mix.draws import draw, items_of
 from provenance.mix.errors import ReplayMismatch, TrainingSetViolated
 from provenance.mix.manifest import build_manifest
-from provenance.mix.order import Order, interleaved, shuffled
+from provenance.mix.manifest_form import current_form, full_spec
 from provenance.mix.refusal import explain_refusal
 from provenance.mix.spec import MixSpec
 from provenance.mix.strata import Strata
@@ -61,13 +62,13 @@ def plan_mix(store: Store, spec: MixSpec) -> Plan:
         If the draws, counted again before anything is written, miss a quota.
     """
     candidates = read_candidates(store, spec)
-    strata = candidates.strata(spec)
-    budget = spec.budget.amount
-    answer = allocate(_fitting(strata, spec), budget=budget)
+    strata, budget = candidates.strata(spec), spec.budget.amount
+    answer = allocate(strata, budget=budget)
     if isinstance(answer, Failure):
-        raise explain_refusal(strata, answer, budget=budget, name=spec.name)
-    items, order = _draw(candidates, answer, spec)
-    manifest = build_manifest(store, spec, candidates, answer, order, items)
+        raise explain_refusal(candidates, strata, answer, spec)
+    draws = draw(candidates, answer, spec)
+    items = items_of(store, candidates, draws, answer.strata.labels, spec)
+    manifest = build_manifest(store, spec, candidates, answer, draws, items)
     return Plan(spec, candidates, answer, items, manifest)
 
 
@@ -106,58 +107,37 @@ def replay(store: Store, manifest: dict[str, Any]) -> pa.Table:
     ReplayMismatch
         If the store does not give the same draws: it is not in the state that the set was drawn from.
     """
+    manifest = current_form(manifest)
     spec = MixSpec.from_mapping(manifest["spec"])
     candidates = read_candidates(store, spec)
-    strata = _fitting(candidates.strata(spec), spec)
+    strata = candidates.strata(spec)
     recorded = {stratum["stratum"]: stratum for stratum in manifest["strata"]}
     taken = tuple(_recorded_draw(candidates, strata, k, recorded.get(label)) for k, label in enumerate(strata.labels))
-    items, _ = _draw(candidates, Allocation(strata, taken, (), 0), spec)
+    draws = draw(candidates, Allocation(strata, taken, (), 0), spec)
+    items = items_of(store, candidates, draws, strata.labels, spec)
     digest = draws_digest(items)
     if digest != manifest["digest"]:
         raise ReplayMismatch(spec.name, manifest["digest"], digest)
     return items
 
 
-def _fitting(strata: Strata, spec: MixSpec) -> Strata:
-    return strata if spec.budget.amount is None else without_larger(strata, spec.budget.amount)
-
-
 def _recorded_draw(candidates: Candidates, strata: Strata, k: int, recorded: dict[str, Any] | None) -> Taken:
+    """Return what a manifest says was taken, as places in the whole draw order of a stratum."""
     if recorded is None:
         return Taken(0)
-    rows = strata.rows[k]
-    prefix = min(recorded["prefix"], len(rows))
-    if not recorded["skipped"] and not recorded["added"]:
-        return Taken(prefix)
-    ids = candidates.table["document_id"].take(pa.array(rows)).to_pylist()
-    place = {document: i for i, document in enumerate(ids)}
-    skipped = tuple(place[d] for d in recorded["skipped"] if d in place)
-    return Taken(prefix, skipped, tuple(place[d] for d in recorded["added"] if d in place))
+    skipped, added = (_places(candidates, strata.rows[k], recorded[what]) for what in ("skipped", "added"))
+    taken = Taken(recorded["prefix"], skipped, added, recorded["first"])
+    is_there = taken.places().max(initial=-1) < len(strata.rows[k])
+    return taken if is_there else Taken(0)  # then the digest differs
 
 
-def _draw(candidates: Candidates, allocation: Allocation, spec: MixSpec) -> tuple[pa.Table, Order]:
-    """Return the ordered draws as rows of `training_set_item`, and their order."""
-    strata = allocation.strata
-    chosen = [rows[taken.places()] for rows, taken in zip(strata.rows, allocation.taken, strict=True)]
-    rows = np.concatenate([*chosen, np.zeros(0, dtype=np.int64)]).astype(np.int64)
-    stratum = np.repeat(np.arange(len(strata)), [len(c) for c in chosen]).astype(np.int64)
-    if spec.order == "interleaved":
-        order = interleaved(candidates.sizes[rows], stratum, strata.constraints, len(strata))
-    else:
-        ids = candidates.ids[rows]
-        order = shuffled(ids, draw_keys(ids, seed=spec.seed, purpose="order"))
-    rows, stratum = rows[order.permutation], stratum[order.permutation]
-    table = candidates.table.take(pa.array(rows))
-    labels = pa.array(list(strata.labels), pa.string()).take(pa.array(stratum))
-    n_tokens = table["n_tokens"] if spec.tokenizer is not None else pa.nulls(len(rows), pa.uint32())
-    columns = {
-        "position": np.arange(len(rows), dtype=np.int64),
-        "repeat": np.zeros(len(rows), dtype=np.uint32),
-        "n_tokens": n_tokens,
-        "stratum": labels,
-    }
-    kept = [name for name in schema.training_set_item.c.keys() if name in table.column_names and name != "n_tokens"]
-    return pa.table({**{name: table[name] for name in kept}, **columns}), order
+def _places(candidates: Candidates, rows: I64, recorded: list[Any]) -> tuple[int, ...]:
+    """Return places in the draw order; layout 1 of the manifest has ids in their place."""
+    if not any(isinstance(place, str) for place in recorded):
+        return tuple(recorded)
+    ids = candidates.ids[rows].tobytes()
+    place_of = {ids[i : i + 16]: i // 16 for i in range(0, len(ids), 16)}
+    return tuple(place_of.get(UUID(name).bytes, len(rows)) for name in recorded)
 
 
 def _exists(store: Store, plan: Plan) -> bool:
@@ -168,7 +148,7 @@ def _exists(store: Store, plan: Plan) -> bool:
         return False
     if stored[0]["digest"] != plan.manifest["digest"]:
         raise NameTaken("training set", plan.spec.name, "has other draws")
-    if json.loads(stored[0]["spec"]) != plan.manifest["spec"]:
+    if full_spec(json.loads(stored[0]["spec"])) != plan.manifest["spec"]:
         raise NameTaken("training set", plan.spec.name, "was made from another specification")
     return True
 

@@ -5,7 +5,6 @@ It is a pure function of the store's state, the specification and the version of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from provenance import __version__
 from provenance.mix.allocate import Allocation
 from provenance.mix.candidates import Candidates
 from provenance.mix.digest import draws_digest, items_digest
+from provenance.mix.draws import Draws
 from provenance.mix.errors import QuotaNotMet, share_text
-from provenance.mix.order import Order
+from provenance.mix.manifest_form import FORMAT
 from provenance.mix.spec import MixSpec
 from provenance.mix.strata import Constraint, Strata
 from provenance.records import GRADES
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from provenance.mix.draw import I64
     from provenance.store.store import Store
 
-#: Version of the manifest's layout.
-FORMAT = 1
 _UNIT_COLUMNS = {"words": "n_words", "bytes": "n_bytes", "tokens": "n_tokens"}
 
 
 def build_manifest(
-    store: Store, spec: MixSpec, candidates: Candidates, allocation: Allocation, order: Order, items: pa.Table
+    store: Store, spec: MixSpec, candidates: Candidates, allocation: Allocation, draws: Draws, items: pa.Table
 ) -> dict[str, Any]:
     """Return the manifest of a training set from the draws themselves.
 
@@ -42,10 +40,12 @@ def build_manifest(
     QuotaNotMet
         If the draws miss a quota: every share is counted again from the rows that would be written.
     """
-    unit, total = spec.budget.unit, int(unit_sizes(items, spec.budget.unit).sum())
-    counted = recount(allocation.strata, items, unit)
-    for constraint, units in zip(allocation.strata.constraints, counted, strict=True):
-        require_met(constraint, units, total, unit)
+    unit, strata = spec.budget.unit, allocation.strata
+    sizes = unit_sizes(items, unit)
+    units = units_of_strata(strata, items, sizes)
+    for constraint in strata.constraints:
+        require_met(constraint, units, unit)
+    slack = draws.order.prefix_slack
     return {
         "format": FORMAT,
         "name": spec.name,
@@ -53,25 +53,25 @@ def build_manifest(
         "items_digest": items_digest(items),
         "spec": spec.as_mapping(),
         "seed": spec.seed,
-        "store": {"store_id": store_id(store), "revision": head_revision()},
+        "store": {"store_id": store_id(store), "revision": head_revision(), "snapshot": candidates.digest()},
         "code_version": __version__,
         "tokenizer": _tokenizer(store, spec),
         "budget": {
             "unit": unit,
             "asked": spec.budget.amount or "all",
-            "used": total,
+            "used": int(sizes.sum()),
             "one_document": allocation.one_document,
         },
         "totals": totals(items),
+        "distinct_documents": int((draws.repeats == 0).sum()),
         "candidates": _candidates(candidates, allocation),
-        "quotas": [
-            _quota(constraint, units, total, order.prefix_slack[i] if order.prefix_slack else None)
-            for i, (constraint, units) in enumerate(zip(allocation.strata.constraints, counted, strict=True))
-        ],
+        "quotas": [_quota(c, units, slack[i] if slack else None) for i, c in enumerate(strata.constraints)],
         "human": human_shares(items),
         "composition": composition(items),
-        "order": spec.order,
-        "strata": _strata(candidates, allocation),
+        "order": spec.as_mapping()["order"],
+        "phases": _phases(spec, strata, draws, sizes),
+        "decontaminate": _decontaminate(spec, candidates),
+        "strata": _strata(spec, allocation, units),
     }
 
 
@@ -88,20 +88,19 @@ def unit_sizes(items: pa.Table, unit: str) -> I64:
     return sizes
 
 
-def recount(strata: Strata, items: pa.Table, unit: str) -> list[int]:
-    """Return the units that count for every constraint, from the draws' own rows."""
-    per_label: dict[str, int] = dict.fromkeys(strata.labels, 0)
-    table = pa.table({"stratum": items["stratum"], "units": unit_sizes(items, unit)})
-    for row in table.group_by("stratum").aggregate([("units", "sum")]).to_pylist():
-        per_label[row["stratum"]] += row["units_sum"]
-    units = [per_label[label] for label in strata.labels]
-    return [sum(u for u, member in zip(units, c.members, strict=True) if member) for c in strata.constraints]
+def units_of_strata(strata: Strata, items: pa.Table, sizes: I64) -> I64:
+    """Return the units of every stratum, from the draws' own rows."""
+    table = pa.table({"stratum": items["stratum"], "units": sizes})
+    found = table.group_by("stratum").aggregate([("units", "sum")])
+    per_label = dict(zip(found["stratum"].to_pylist(), found["units_sum"].to_pylist(), strict=True))
+    return np.array([per_label.get(label, 0) for label in strata.labels], dtype=np.int64)
 
 
-def require_met(constraint: Constraint, units: int, total: int, unit: str) -> None:
-    """Raise `QuotaNotMet` unless the constraint holds exactly."""
-    if constraint.slack(units, total) < 0:
-        raise QuotaNotMet(constraint.title, constraint.bound, constraint.share, units, total, unit)
+def require_met(constraint: Constraint, units: I64, unit: str) -> None:
+    """Raise `QuotaNotMet` unless the constraint holds exactly for these units of every stratum."""
+    if not constraint.holds(units):
+        title, bound, share = constraint.title, constraint.bound, constraint.share
+        raise QuotaNotMet(title, bound, share, *constraint.counted(units), unit)
 
 
 def totals(items: pa.Table) -> dict[str, int | None]:
@@ -145,50 +144,71 @@ def composition(items: pa.Table) -> list[dict[str, Any]]:
     ]
 
 
-def _quota(constraint: Constraint, units: int, total: int, slack: int | None) -> dict[str, Any]:
+def _quota(constraint: Constraint, units: I64, slack: int | None) -> dict[str, Any]:
+    counted, total = constraint.counted(units)
     return {
+        "phase": constraint.phase.name if constraint.phase else None,
         "quota": constraint.quota,
         "group": constraint.group,
         "bound": constraint.bound,
         "share": share_text(constraint.share),
-        "units": units,
+        "units": counted,
         "total": total,
         "prefix_slack": slack,
     }
 
 
 def _candidates(candidates: Candidates, allocation: Allocation) -> dict[str, Any]:
-    fitting = sum(len(rows) for rows in allocation.strata.rows)
+    strata = allocation.strata
+    fitting = int((candidates.sizes <= max(allocation.one_document, 0)).sum())
     return {
         "documents": fitting,
-        "units": int(allocation.strata.available.sum()),
-        "left_out": {**candidates.left_out, "too_large": candidates.table.num_rows - fitting},
+        "units": strata.total_available,
+        "left_out": {**candidates.left_out, "too_large": len(candidates.sizes) - fitting},
     }
 
 
-def _strata(candidates: Candidates, allocation: Allocation) -> list[dict[str, Any]]:
-    strata = allocation.strata
-    described = []
-    for k, taken in enumerate(allocation.taken):
-        described.append(
-            {
-                "stratum": strata.labels[k],
-                "counts": strata.counts[k],
-                "available_documents": len(strata.rows[k]),
-                "available_units": int(strata.available[k]),
-                "documents": len(taken),
-                "units": allocation.units[k],
-                "prefix": taken.prefix,
-                "skipped": _ids(candidates, strata.rows[k], taken.skipped),
-                "added": _ids(candidates, strata.rows[k], taken.added),
-            }
-        )
+def _phases(spec: MixSpec, strata: Strata, draws: Draws, sizes: I64) -> list[dict[str, Any]]:
+    described, position = [], 0
+    for phase, extent in zip(spec.phases, strata.extents, strict=True):
+        inside = extent.members[draws.stratum]
+        n, units = int(inside.sum()), int(sizes[inside].sum())
+        share = share_text(phase.share)
+        described.append({"phase": phase.name, "share": share, "position": position, "documents": n, "units": units})
+        position += n
     return described
 
 
-def _ids(candidates: Candidates, rows: I64, places: Sequence[int]) -> list[str]:
-    ids: list[str] = candidates.table["document_id"].take(pa.array(rows[list(places)], pa.int64())).to_pylist()
-    return ids
+def _decontaminate(spec: MixSpec, candidates: Candidates) -> dict[str, Any] | None:
+    if spec.decontaminate is None:
+        return None
+    return {
+        "tokens": spec.decontaminate.tokens,
+        "n_excluded": candidates.left_out["contaminated"],
+        "files": candidates.evaluation_files,
+    }
+
+
+def _strata(spec: MixSpec, allocation: Allocation, units: I64) -> list[dict[str, Any]]:
+    strata = allocation.strata
+    names: list[str | None] = [phase.name for phase in spec.phases] or [None]
+    per_phase = len(strata) // len(names)
+    return [
+        {
+            "stratum": strata.labels[k],
+            "phase": names[k // per_phase],
+            "counts": strata.counts[k],
+            "available_documents": len(strata.rows[k]),
+            "available_units": int(strata.available[k]),
+            "documents": len(taken),
+            "units": int(units[k]),
+            "first": int(strata.first[k]),
+            "prefix": taken.prefix,
+            "skipped": list(taken.skipped),
+            "added": list(taken.added),
+        }
+        for k, taken in enumerate(allocation.taken)
+    ]
 
 
 def _tokenizer(store: Store, spec: MixSpec) -> dict[str, str] | None:

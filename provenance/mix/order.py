@@ -16,14 +16,14 @@ first (Tijdeman: The chairman assignment problem, Discrete Mathematics 32, 1980,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from provenance.mix.draw import I64, U64
+from provenance.mix.draw import I64, U64, draw_order
 from provenance.mix.strata import Constraint, Mask
 
 
@@ -44,8 +44,7 @@ class Order:
 
 def shuffled(ids: npt.NDArray[np.uint8], keys: U64) -> Order:
     """Return the draws in the order of keys that are independent of the draw."""
-    halves = np.ascontiguousarray(ids).view(">u8").astype(np.uint64)
-    return Order(np.lexsort((halves[:, 1], halves[:, 0], keys)).astype(np.int64), None)
+    return Order(draw_order(ids, keys), None)
 
 
 def interleaved(sizes: I64, stratum: I64, constraints: Sequence[Constraint], n_strata: int) -> Order:
@@ -75,13 +74,35 @@ def interleaved(sizes: I64, stratum: I64, constraints: Sequence[Constraint], n_s
     return min(best, Order(permutation, _slack(permutation, sizes, stratum, constraints)), key=_badness)
 
 
+def in_turn(sizes: I64, stratum: I64, constraints: Sequence[Constraint], phases: Sequence[Mask]) -> Order:
+    """Return the draws phase after phase, those of each phase interleaved by its own quotas, or else by those of all.
+
+    Parameters
+    ----------
+    phases : for every phase its strata, (K,)
+    """
+    parts = []
+    for members in phases:
+        mine = np.flatnonzero(members[stratum])
+        own = [c for c in constraints if c.base is not None and (c.base == members).all()]
+        within = [replace(c, base=None) for c in own or [c for c in constraints if c.base is None]]
+        parts.append(mine[interleaved(sizes[mine], stratum[mine], within, len(members)).permutation])
+    permutation = np.concatenate(parts)
+    return Order(permutation, _slack(permutation, sizes, stratum, constraints))
+
+
 def _badness(order: Order) -> list[int]:
     return sorted(order.prefix_slack or (), reverse=True)
 
 
 def _slack(permutation: I64, sizes: I64, stratum: I64, constraints: Sequence[Constraint]) -> tuple[int, ...]:
     ordered, place = sizes[permutation], stratum[permutation]
-    return tuple(prefix_slack(ordered, (np.where(c.members[place], ordered, 0) for c in constraints), constraints))
+    slack = []
+    for constraint in constraints:
+        inside = slice(None) if constraint.base is None else constraint.base[place]
+        counted = np.where(constraint.members[place[inside]], ordered[inside], 0)
+        slack += prefix_slack(ordered[inside], [counted], [constraint])
+    return tuple(slack)
 
 
 def prefix_slack(sizes: I64, counted: Iterable[I64], constraints: Sequence[Constraint]) -> list[int]:

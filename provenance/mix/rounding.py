@@ -17,8 +17,7 @@ from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from provenance.mix.draw import I64, Taken
-from provenance.mix.programme import F64
-from provenance.mix.strata import Mask, Strata
+from provenance.mix.strata import F64, Mask, Strata
 
 #: Candidates around the end of every stratum's prefix that the integer solver may choose among, step by step.
 _WINDOWS = (8, 64, 512, 4096)
@@ -76,32 +75,43 @@ class Selection:
 
 
 class Rules:
-    """The constraints as exact integers: `slack >= 0` for each, where one unit in stratum k adds `effect[c, k]`.
+    """The bounds as exact integers: `slack >= 0` for each, where one unit in stratum k adds `effect[c, k]`.
 
     For totals up to `budget` a share is equivalent to the next fraction with a denominator up to the budget, which
-    keeps all numbers small; Python integers are used where 64 bits could overflow nevertheless.
+    keeps all numbers small; Python integers are used where 64 bits could overflow nevertheless. The extents of phases
+    follow behind the quotas.
     """
 
     def __init__(self, strata: Strata, *, budget: int) -> None:
-        k = len(strata)
-        self.members: Mask = np.array([c.members for c in strata.constraints], dtype=bool).reshape(-1, k)
-        is_min = np.array([c.bound == "min" for c in strata.constraints], dtype=bool)[:, None]
-        shares = [nearby_share(c.share, budget, up=c.bound == "min") for c in strata.constraints]
+        k, quotas = len(strata), strata.constraints
+        ends = [(extent.members, sign, -sign * limit) for extent in strata.extents
+                for sign, limit in ((1, extent.least), (-1, extent.most))]  # fmt: skip
+        self.members: Mask = np.array([c.members for c in quotas] + [end[0] for end in ends], dtype=bool).reshape(-1, k)
+        whole = np.ones(k, dtype=bool)
+        base = np.array([whole if c.base is None else c.base for c in quotas] + [whole] * len(ends)).reshape(-1, k)
+        shares = [nearby_share(c.share, budget, up=c.bound == "min") for c in quotas]
         largest = max((share.denominator for share in shares), default=1)
         self.kind: Any = np.int64 if largest * (int(strata.available.sum()) + 1) < 2**62 else object
-        p = np.array([share.numerator for share in shares], dtype=self.kind).reshape(-1, 1)
-        self.q = np.array([share.denominator for share in shares], dtype=self.kind).reshape(-1, 1)
-        self.effect = np.where(self.members, self.q - p, -p) * np.where(is_min, 1, -1).astype(self.kind)  # (C, K)
-        self._p, self._sign = p[:, 0], np.where(is_min, 1, -1).astype(self.kind)[:, 0]
+        none = [0] * len(ends)
+        p = np.array([share.numerator for share in shares] + none, dtype=self.kind).reshape(-1, 1)
+        self.q = np.array([share.denominator for share in shares] + [1] * len(ends), dtype=self.kind).reshape(-1, 1)
+        sign = np.array([1 if c.bound == "min" else -1 for c in quotas] + [end[1] for end in ends], dtype=self.kind)
+        sign = sign.reshape(-1, 1)
+        self.effect = np.where(self.members, self.q - p, np.where(base, -p, 0 * p)) * sign  # (C, K)
+        self._p, self._sign = p[:, 0], sign[:, 0]
+        self._constant = np.array([0] * len(quotas) + [end[2] for end in ends], dtype=self.kind)
         self._sums = sparse.csr_matrix(self.members, dtype=np.int64)
+        # Without phases every share is one of the whole.
+        self._bases = sparse.csr_matrix(base, dtype=np.int64) if strata.extents else None
         # Where units cost: a minimum outside its members, a maximum inside.
         self._costly = np.nonzero(self.effect < 0)
         self._cost = -self.effect[self._costly]
 
     def slack(self, units: I64) -> Any:
-        """Return the exact slack of every constraint."""
+        """Return the exact slack of every bound."""
         counted = (self._sums @ units).astype(self.kind)
-        return self._sign * (self.q[:, 0] * counted - self._p * int(units.sum()))
+        total = int(units.sum()) if self._bases is None else (self._bases @ units).astype(self.kind)
+        return self._sign * (self.q[:, 0] * counted - self._p * total) + self._constant
 
     def allowance(self, slack: Any, left: int) -> I64:
         """Return how many units every stratum may still get without breaking a constraint or exceeding `left`."""
@@ -230,10 +240,18 @@ def search(selection: Selection, *, budget: int, at_least: int, largest: bool = 
 
     Parameters
     ----------
-    selection : prefixes to stay near to
+    selection : prefixes to stay near to; where strata share their rows, any
     largest : look for the most units instead of the nearest set
     """
     total = int(selection.lengths.sum())
+    if len(np.unique(selection.strata.pool)) < len(selection.lengths):
+        # Strata that share their rows are searched whole: a window would take for granted what another may have taken.
+        if total > _MOST_VARIABLES:
+            return Search(None, False)
+        taken, decided = _solve_window(
+            selection, np.zeros_like(selection.prefix), selection.lengths, budget, at_least, largest=largest
+        )
+        return Search(taken, taken is None and decided)
     for window in (*_WINDOWS, total):
         low = np.maximum(selection.prefix - window, 0)
         high = np.minimum(selection.prefix + window, selection.lengths)
@@ -271,9 +289,12 @@ def _solve_window(
         rows.append(row / unit)
         limits.append(((-float(spare[c]) - 0.5) / unit, np.inf))
     bounds: npt.NDArray[Any] = np.array(limits, dtype=float)
+    shared = _drawn_once(strata, owner, place)
+    matrix = sparse.vstack([sparse.csr_matrix(np.array(rows)), shared])
+    above = np.concatenate([bounds[:, 1], np.ones(shared.shape[0])])
     answer = milp(
         cost,
-        constraints=LinearConstraint(sparse.csr_matrix(np.array(rows)), bounds[:, 0], bounds[:, 1]),
+        constraints=LinearConstraint(matrix, np.append(bounds[:, 0], np.zeros(shared.shape[0])), above),
         integrality=np.ones(len(cost)),
         bounds=Bounds(0, 1),
         options={"node_limit": _MOST_NODES, "mip_rel_gap": 0.0 if largest else 0.05},
@@ -287,3 +308,12 @@ def _solve_window(
         return None, False
     places = [np.concatenate([np.arange(low[k]), place[chosen & (owner == k)]]) for k in range(len(strata))]
     return [Taken.from_places(p, int(selection.prefix[k])) for k, p in enumerate(places)], True
+
+
+def _drawn_once(strata: Strata, owner: I64, place: I64) -> sparse.csr_matrix:
+    """Return a row for every place of every pool that several strata share: they may take it once together."""
+    n_sharing = np.bincount(strata.pool)
+    shared = np.flatnonzero(n_sharing[strata.pool[owner]] > 1)
+    width = int(place.max(initial=0)) + 1
+    rows, row = np.unique(strata.pool[owner[shared]] * width + place[shared], return_inverse=True)
+    return sparse.csr_matrix((np.ones(len(shared)), (row, shared)), shape=(len(rows), len(owner)))

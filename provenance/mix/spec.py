@@ -10,112 +10,23 @@ Fraction(3, 5)
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
-from provenance.errors import nearest
 from provenance.mix.errors import SpecError, share_text, unknown_word
+from provenance.mix.spec_fields import Name, Share, Strict, Weight, require_group
 from provenance.yaml_text import load_yaml
 
 Unit = Literal["words", "tokens", "documents", "bytes"]
 UNITS: tuple[str, ...] = ("words", "tokens", "documents", "bytes")
 
-#: Columns of the documents view whose values can be capped one by one, or weighted.
-GROUP_COLUMNS = (
-    "source", "origin", "generation", "model", "licence", "licence_class", "author", "title", "uri",
-    "evidence_grade", "evidence_rank", "cluster_id", "content_id",
-)  # fmt: skip
-#: What stands before the name of an attribute whose values can be capped or weighted like those of a column.
-ATTRIBUTE_PREFIX = "attributes."
-_ATTRIBUTE = re.compile(r"attributes\.[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
-
-_NUMBER = re.compile(
-    r"[-+]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})(e[-+]?\d{1,3})?|[-+]?\d{1,20}/[1-9]\d{0,19}", re.IGNORECASE
-)
-
-
-def exact(value: Any) -> Fraction:
-    """Return a number as the fraction that its decimal text says, so that 0.07 is 7/100.
-
-    Raises
-    ------
-    ValueError
-        If it is no finite number.
-    """
-    if isinstance(value, Fraction):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is no number")
-    text = str(value).strip()
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{value!r} is no number")
-    return Fraction(text)
-
-
-def _share(value: Any) -> Fraction:
-    share = exact(value)
-    if not 0 <= share <= 1:
-        raise ValueError(f"{value} is outside 0..1")
-    return share
-
-
-def _weight(value: Any) -> Fraction:
-    weight = exact(value)
-    if weight < 0:
-        raise ValueError(f"{value} is negative")
-    return weight
-
-
-_NUMBER_SCHEMA: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
-Share = Annotated[
-    Fraction, BeforeValidator(_share), PlainSerializer(share_text, return_type=str), WithJsonSchema(_NUMBER_SCHEMA)
-]
-Weight = Annotated[
-    Fraction, BeforeValidator(_weight), PlainSerializer(share_text, return_type=str), WithJsonSchema(_NUMBER_SCHEMA)
-]
-Name = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
-
-
-def _require_group(column: str, what: str) -> None:
-    """Raise unless quotas and weights can be set for the values of this; which attributes there are the store knows."""
-    if column not in GROUP_COLUMNS and not _ATTRIBUTE.fullmatch(column):
-        problem = unknown_word(what, column, GROUP_COLUMNS)
-        raise ValueError(f"{problem} (an attribute is named {ATTRIBUTE_PREFIX}NAME)")
-
-
-class _Strict(BaseModel):
-    """A record without unknown fields whose errors are ours."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise SpecError(_problems(error, type(self))) from error
-
-
-class Quota(_Strict):
+class Quota(Strict):
     """A hard bound on a share of the budget.
 
     Either `where` (the documents that satisfy a condition) or `per` (every value of a column for itself). A document
@@ -157,11 +68,11 @@ class Quota(_Strict):
     @classmethod
     def _is_column(cls, value: str | None) -> str | None:
         if value is not None:
-            _require_group(value, "column that a quota can be set per")
+            require_group(value, "column that a quota can be set per")
         return value
 
 
-class Exclude(_Strict):
+class Exclude(Strict):
     """What must not be drawn."""
 
     training_sets: tuple[Name, ...] = ()
@@ -178,7 +89,104 @@ class Exclude(_Strict):
         return self
 
 
-class Budget(_Strict):
+class AtMost(Strict):
+    """So many documents of every near-duplicate cluster."""
+
+    at_most: Annotated[StrictInt, Field(ge=1)]
+    """The documents that come first in the order in which representatives are chosen, of those that pass the filter."""
+
+
+class Weights(Strict):
+    """Soft target shares; written as one mapping: columns, and `temperature` beside them.
+
+    Notes
+    -----
+    A value's target share is its weight to the power 1/temperature, divided by the sum over all values: 1 leaves the
+    weights as they are, more evens them out, less sharpens them.
+
+    References
+    ----------
+    Raffel et al.: Exploring the Limits of Transfer Learning, JMLR 21, 2020, section 3.5.2 (temperature-scaled mixing).
+    """
+
+    columns: dict[str, dict[str, Weight] | Literal["available"]] = Field(default_factory=dict)
+    """Column or `attributes.NAME` -> value -> weight (a value that is not named has weight 0); or the word `available`:
+    every value weighs as much as there is of it."""
+    temperature: Annotated[Weight, Field(gt=0)] = Fraction(1)
+    """Larger than 0."""
+
+    def __bool__(self) -> bool:
+        return bool(self.columns)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        for column, weights in self.columns.items():
+            if weights != "available" and not any(dict(weights).values()):
+                raise ValueError(f"all weights of {column} are 0")
+        if not self.columns and self.temperature != 1:
+            raise ValueError("a temperature needs a column to weigh, such as source: available")
+        return self
+
+
+class Repeats(Strict):
+    """How often a document may be drawn."""
+
+    max: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    """Most times for every document that `per` does not name."""
+    per: dict[str, dict[str, Annotated[StrictInt, Field(ge=1, le=1000)]]] = Field(default_factory=dict)
+    """Column or `attributes.NAME` -> value -> most times for its documents; where several columns name a document, the
+    least of them."""
+
+    @property
+    def most(self) -> int:
+        """The most times that any document may be drawn."""
+        return max([self.max, *(times for values in self.per.values() for times in values.values())])
+
+    @field_validator("per", mode="before")
+    @classmethod
+    def _has_columns(cls, value: Any) -> Any:
+        return _by_column(value, "repeats.per", "repeats")
+
+
+class Decontaminate(Strict):
+    """Files, such as evaluation sets, with which no drawn document may share a run of tokens."""
+
+    against: Annotated[tuple[Annotated[StrictStr, Field(min_length=1)], ...], Field(min_length=1)]
+    """Files, folders, patterns or addresses, in any format that `ingest` reads; every text in a record counts."""
+    tokens: Annotated[StrictInt, Field(ge=2, le=1000)] = 13
+    """Length of a run."""
+
+
+class Phase(Strict):
+    """One part of a curriculum."""
+
+    name: Name
+    """What reports call it."""
+    share: Share
+    """Share of the budget, more than 0; those of all phases sum to 1."""
+    quotas: tuple[Quota, ...] = ()
+    """Hard bounds on shares of this phase, beside those of the whole."""
+
+
+class Curriculum(Strict):
+    """Phases that follow each other; within each the draws are interleaved."""
+
+    curriculum: Annotated[tuple[Phase, ...], Field(min_length=1)]
+    """The phases in their order."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        _refuse_twins([phase.name for phase in self.curriculum], "phases")
+        for phase in self.curriculum:
+            if not phase.share:
+                raise ValueError(f"the phase {phase.name!r} has share 0")
+        total = sum(phase.share for phase in self.curriculum)
+        if total != 1:
+            raise ValueError(f"the shares of the phases sum to {share_text(Fraction(total))}, not to 1")
+        return self
+
+
+class Budget(Strict):
     """How much: so many units, or everything that passes."""
 
     unit: Unit
@@ -187,7 +195,7 @@ class Budget(_Strict):
     """Units, null for everything that passes."""
 
 
-class MixSpec(_Strict):
+class MixSpec(Strict):
     """A mix: budget, filter, quotas, weights, exclusions, seed.
 
     Raises
@@ -202,20 +210,24 @@ class MixSpec(_Strict):
     """`{words: n}` (or tokens, documents, bytes), `{words: all}`, or `all`, which counts in tokens where a tokenizer
     is named and otherwise in words."""
     tokenizer: StrictStr | None = None
-    """Name of a stored tokenizer; needed for a budget in tokens."""
+    """What counts tokens, needed for a budget in tokens: a tokenizer or a model of the store, a file or folder with a
+    `tokenizer.json`, or a name on the Hugging Face hub."""
     where: StrictStr | None = None
     """SQL condition over the documents view and attributes; null takes every document."""
-    duplicates: Literal["representative", "all"] = "representative"
-    """One document of a near-duplicate cluster, or every document."""
+    duplicates: Literal["representative", "all"] | AtMost = "representative"
+    """One document of a near-duplicate cluster, every document, or `{at_most: k}` of a cluster."""
     quotas: tuple[Quota, ...] = ()
     """Hard bounds."""
-    weights: dict[str, dict[str, Weight]] = Field(default_factory=dict)
-    """Soft target shares: one column or `attributes.NAME`, value to weight; a value that is not named has weight 0.
-    Without weights the targets are proportional to what is available."""
+    weights: Weights = Field(default_factory=Weights)
+    """Soft target shares. Without weights the targets are proportional to what is available."""
+    repeats: Repeats = Field(default_factory=Repeats)
+    """How often a document may be drawn; once by default."""
     exclude: Exclude = Field(default_factory=Exclude)
     """What must not be drawn."""
-    order: Literal["interleaved", "shuffled"] = "interleaved"
-    """`interleaved`: every prefix keeps the quotas; `shuffled`: a random permutation."""
+    decontaminate: Decontaminate | None = None
+    """Files with which no drawn document may share a run of tokens."""
+    order: Literal["interleaved", "shuffled"] | Curriculum = "interleaved"
+    """`interleaved`: every prefix keeps the quotas; `shuffled`: a random permutation; or `{curriculum: [phases]}`."""
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     """The draw is a pure function of it."""
 
@@ -246,9 +258,21 @@ class MixSpec(_Strict):
         except SpecError as error:
             raise SpecError(error.problems, where) from error
 
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of a curriculum; none for the other orders."""
+        return self.order.curriculum if isinstance(self.order, Curriculum) else ()
+
+    @property
+    def all_quotas(self) -> tuple[Quota, ...]:
+        """The quotas of the whole and of every phase."""
+        return (*self.quotas, *(quota for phase in self.phases for quota in phase.quotas))
+
     def as_mapping(self) -> dict[str, Any]:
         """Return the specification as plain data, complete with defaults, from which it can be read again."""
-        return self.model_dump(mode="json") | {"budget": {self.budget.unit: self.budget.amount or "all"}}
+        data = self.model_dump(mode="json")
+        weights = data["weights"]["columns"] | {"temperature": data["weights"]["temperature"]}
+        return data | {"budget": {self.budget.unit: self.budget.amount or "all"}, "weights": weights}
 
     @model_validator(mode="before")
     @classmethod
@@ -257,37 +281,73 @@ class MixSpec(_Strict):
             return data | {"budget": _budget(data["budget"], tokens=data.get("tokenizer") is not None)}
         return data
 
+    @field_validator("duplicates", mode="before")
+    @classmethod
+    def _duplicates_form(cls, value: Any) -> Any:
+        return _word_or_record(value, ("representative", "all"), AtMost, "{at_most: k}")
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _order_form(cls, value: Any) -> Any:
+        return _word_or_record(value, ("interleaved", "shuffled"), Curriculum, "{curriculum: [phases]}")
+
     @field_validator("weights", mode="before")
     @classmethod
     def _weights_form(cls, value: Any) -> Any:
+        if isinstance(value, Weights):
+            return value
         if not isinstance(value, Mapping):
-            raise ValueError("weights is a mapping of one column to a mapping of values to weights")
-        checked = {}
-        for column, weights in value.items():
-            _require_group(str(column), "column that weights can be set for")
-            if not isinstance(weights, Mapping) or not weights:
-                raise ValueError(f"weights.{column} is a mapping of values to weights")
-            if any(isinstance(key, bool) or not isinstance(key, str | int) for key in weights):
-                raise ValueError(f"the values in weights.{column} are words or whole numbers; quote them")
-            checked[column] = {str(key): weight for key, weight in weights.items()}
-        return checked
+            raise ValueError("weights is a mapping of columns to mappings of values to weights")
+        columns = {key: weights for key, weights in value.items() if key != "temperature"}
+        given = {"temperature": value["temperature"]} if "temperature" in value else {}
+        return {"columns": _by_column(columns, "weights", "weights", word="available"), **given}
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        names = [quota.name for quota in self.quotas]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two quotas are called {twice[0]!r}")
+        _refuse_twins([quota.name for quota in self.all_quotas], "quotas")
         if self.budget.unit == "tokens" and self.tokenizer is None:
             raise ValueError("a budget in tokens needs a tokenizer")
-        if len(self.weights) > 1:
-            raise ValueError("weights can be set for one column only")
-        if self.weights and not any(next(iter(self.weights.values())).values()):
-            raise ValueError("all weights are 0")
-        others = {name for quota in self.quotas for name in quota.not_used_by} | set(self.exclude.training_sets)
+        if self.budget.amount is None and self.repeats.most > 1:
+            raise ValueError("a budget of all takes every document once: repeats need a budget with a number")
+        if self.budget.amount is None and self.phases:
+            raise ValueError("the phases of a curriculum are shares of the budget: it needs a number")
+        others = {name for quota in self.all_quotas for name in quota.not_used_by} | set(self.exclude.training_sets)
         if self.name in others:
             raise ValueError(f"the mix {self.name!r} refers to itself")
         return self
+
+
+def _word_or_record(value: Any, words: tuple[str, ...], record: type[Strict], form: str) -> Any:
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return record(**value)
+    if isinstance(value, record) or value in words:
+        return value
+    raise ValueError(f"{value!r} is none of {', '.join(words)}, {form}")
+
+
+def _refuse_twins(names: list[str], what: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two {what} are called {twice[0]!r}")
+
+
+def _by_column(value: Any, place: str, what: str, *, word: str | None = None) -> dict[str, Any]:
+    """Return a mapping of columns to mappings of values, the values as text; `word` may stand for a mapping."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place} is a mapping of columns to mappings of values to numbers")
+    checked: dict[str, Any] = {}
+    for column, numbers in value.items():
+        require_group(str(column), f"column that {what} can be set for")
+        if word is not None and numbers == word:
+            checked[column] = word
+            continue
+        if not isinstance(numbers, Mapping) or not numbers:
+            or_word = f", or the word {word}" if word else ""
+            raise ValueError(f"{place}.{column} is a mapping of values to {what}{or_word}")
+        if any(isinstance(key, bool) or not isinstance(key, str | int) for key in numbers):
+            raise ValueError(f"the values in {place}.{column} are words or whole numbers; quote them")
+        checked[column] = {str(key): number for key, number in numbers.items()}
+    return checked
 
 
 def _budget(value: Any, *, tokens: bool) -> Any:
@@ -305,26 +365,3 @@ def _budget(value: Any, *, tokens: bool) -> Any:
     if amount <= 0:
         raise ValueError(f"the budget is {amount}, it must be 1 or more")
     return {"unit": unit, "amount": amount}
-
-
-def _problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return pydantic's findings as short sentences that name the field, and for an unknown one the nearest."""
-    problems = []
-    for finding in error.errors(include_url=False):
-        place = ".".join(str(part) for part in finding["loc"])
-        cause = finding.get("ctx", {}).get("error")
-        if isinstance(cause, SpecError):  # of a record inside this one
-            problems += [f"{place}: {problem}" for problem in cause.problems]
-        elif finding["type"] == "extra_forbidden":
-            known = list(model.model_fields)
-            close = nearest(place, known)
-            hint = f", did you mean {close!r}?" if close else f" (known: {', '.join(known)})"
-            problems.append(f"unknown field {place!r}{hint}")
-        elif finding["type"] == "missing":
-            problems.append(f"the field {place!r} is missing")
-        else:
-            message = finding["msg"].removeprefix("Value error, ")
-            if finding["type"] == "string_pattern_mismatch":
-                message = f"{finding['input']!r} is no name: letters, digits and . _ - only, at most 200 of them"
-            problems.append(f"{place}: {message}" if place else message)
-    return problems

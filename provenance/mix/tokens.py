@@ -6,17 +6,21 @@ tokenizer and content, without special tokens, and kept.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Select, bindparam, except_, insert, select
 
 from provenance.errors import MissingExtra, NameTaken, UnknownName
-from provenance.mix.errors import TokenizerInvalid
+from provenance.mix.errors import TokenizerInvalid, TokenizerUnavailable
 from provenance.store import schema
 from provenance.store.store import registered, utc_now
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
     from provenance.store.store import Store
 
 _BATCH = 4096
+#: How long the hub may take to answer, in seconds.
+_HUB_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,67 @@ def get_tokenizer(store: Store, name: str) -> StoredTokenizer:
         return tokenizer
     known = store.fetch(select(schema.tokenizer.c.name))["name"].to_pylist()
     raise UnknownName("tokenizer", name, known, hint="Store one with provenance.mix.tokens.add_tokenizer.")
+
+
+def resolve_tokenizer(store: Store, name: str) -> str:
+    """Return the name under which a tokenizer is stored, and store it first where it is named from outside.
+
+    Parameters
+    ----------
+    name : a tokenizer of the store, else a model of the store, else a file or folder, else a name on the Hugging Face
+        hub
+
+    Raises
+    ------
+    TokenizerUnavailable
+        If it is none of these, or cannot be loaded, for instance because the hub cannot be reached.
+    NameTaken
+        If a file or folder of that name holds another tokenizer than when it was stored.
+    """
+    stored = _stored(store, name)
+    if stored and not Path(name).exists():
+        return name
+    model = schema.model.c
+    paths = store.fetch(select(model.path).where(model.name == name, model.path.is_not(None)))["path"].to_pylist()
+    folder = Path(paths[0]) if paths else Path(name)
+    known = store.fetch(select(schema.tokenizer.c.name))["name"].to_pylist()
+    return add_tokenizer(store, name, _definition(name, folder, known)).name
+
+
+def _definition(name: str, place: Path, known: list[str]) -> str:
+    """Return the JSON of a tokenizer in a file or folder, or of one on the hub."""
+    file = place / "tokenizer.json" if place.is_dir() else place
+    try:
+        if file.is_file():
+            return file.read_text("utf-8")
+        from transformers import AutoTokenizer
+
+        # Without this look first, the library tries for half a minute to reach what cannot be reached.
+        is_local = place.is_dir() or not _hub_answers()
+        loaded = AutoTokenizer.from_pretrained(str(place) if place.is_dir() else name, local_files_only=is_local)
+        return str(loaded.backend_tokenizer.to_str())
+    except ImportError as error:
+        raise MissingExtra("transformers", "train") from error
+    except Exception as error:  # libraries and the network raise what they like
+        reason = "it cannot be reached" if isinstance(error, OSError) else str(error).splitlines()[0].rstrip(".")
+        raise TokenizerUnavailable(name, reason, known) from error
+
+
+def _hub_answers() -> bool:
+    """Return whether the Hugging Face hub can be reached; through a proxy nobody knows before it is tried."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    if getproxies().get(address.scheme):
+        return True
+    try:
+        port = address.port or {"http": 80}.get(address.scheme, 443)
+        socket.create_connection((address.hostname or "", port), timeout=_HUB_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def count_tokens(store: Store, tokenizer: str, contents: Select[Any]) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 
 from provenance.errors import MissingExtra, UnknownName
 from provenance.mix.errors import TrainingSetViolated, WorkersNotSupported
+from provenance.mix.manifest_form import current_form
 from provenance.mix.spec import MixSpec
 from provenance.mix.verify import verify
 from provenance.store import schema
@@ -98,7 +99,7 @@ class TrainingSet:
         rows = store.fetch(select(t.manifest).where(t.name == name)).to_pylist()
         if not rows:
             raise UnknownName("training set", name, hint="See: provenance training-sets")
-        return cls(name, store, json.loads(rows[0]["manifest"]))
+        return cls(name, store, current_form(json.loads(rows[0]["manifest"])))
 
     @property
     def spec(self) -> MixSpec:

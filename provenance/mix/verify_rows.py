@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Connection, Select, case, false, literal_column, or_, select
 
 from provenance.mix.attributes import Groups, groups_of
@@ -43,20 +44,14 @@ _AS_DRAWN = (
 
 @dataclass(frozen=True)
 class QuotaCount:
-    """Units of one group of a quota that certainly count, and those that may."""
+    """Draws that certainly count for one group of a quota, and those that may."""
 
     group: str | None
-    certain: int
-    unknown: int
     certain_rows: Mask
     unknown_rows: Mask
 
-    def units(self, bound: str) -> int:
-        """Return the units that count for a bound: what is unknown counts towards a maximum only."""
-        return self.certain if bound == "min" else self.certain + self.unknown
-
     def rows(self, bound: str) -> Mask:
-        """Return the draws that count for a bound."""
+        """Return the draws that count for a bound: what is unknown counts towards a maximum only."""
         return self.certain_rows if bound == "min" else self.certain_rows | self.unknown_rows
 
 
@@ -85,28 +80,44 @@ class Rows:
 
     def counts(self, i: int) -> list[QuotaCount]:
         """Return what counts for quota number `i`, group by group."""
-        quota = self.spec.quotas[i]
+        quota = self.spec.all_quotas[i]
         unused = ~self.mask(f"used_{i}") if quota.not_used_by else np.ones(len(self.sizes), dtype=bool)
         if quota.where is not None:
-            return [self._count(None, self.mask(f"stands_{i}") & unused, self.nulls(f"stands_{i}") & unused)]
-        values = np.array(self.table[f"stands_{i}"].to_pylist(), dtype=object)
-        unknown = self.nulls(f"stands_{i}") & unused
+            return [QuotaCount(None, self.mask(f"stands_{i}") & unused, self.nulls(f"stands_{i}") & unused)]
+        groups, codes = coded(self.table[f"stands_{i}"])
+        unknown = (codes < 0) & unused
         if quota.per == "model":
-            unknown &= np.array(self.table["origin"].to_pylist(), dtype=object) != "human"
-        groups = sorted(value for value in self.table[f"stands_{i}"].unique().to_pylist() if value is not None)
-        counts = [self._count(group, (values == group) & unused, unknown) for group in groups]
+            unknown &= pc.not_equal(self.table["origin"], "human").to_numpy(zero_copy_only=False)
+        counts = [QuotaCount(group, (codes == code) & unused, unknown) for code, group in enumerate(groups)]
         if not groups and unknown.any():
-            counts = [self._count("unknown", np.zeros(len(values), dtype=bool), unknown)]
+            counts = [QuotaCount("unknown", np.zeros(len(codes), dtype=bool), unknown)]
         return counts
 
-    def _count(self, group: str | None, certain: Mask, unknown: Mask) -> QuotaCount:
-        return QuotaCount(group, int(self.sizes[certain].sum()), int(self.sizes[unknown].sum()), certain, unknown)
+    def caps(self) -> I64:
+        """Return how often the document of each draw may be drawn at all."""
+        repeats, never = self.spec.repeats, np.iinfo(np.int64).max
+        named = np.full(len(self.sizes), never)
+        for i, times in enumerate(repeats.per.values()):
+            values, codes = coded(self.table[f"repeated_{i}"])
+            table = np.array([*(times.get(value, never) for value in values), never])
+            named = np.minimum(named, table[codes])
+        return np.where(named == never, repeats.max, named)
+
+    def phases(self) -> list[Mask]:
+        """Return for every quota the draws that it is a share of: all, or those of its phase."""
+        whole = np.ones(len(self.sizes), dtype=bool)
+        masks = [whole] * len(self.spec.quotas)
+        labels, codes = coded(self.table["stratum"])
+        for phase in self.spec.phases:
+            own = np.array([*(label.startswith(f"{phase.name} / ") for label in labels), False])
+            masks += [own[codes]] * len(phase.quotas)
+        return masks
 
     def spoilt(self) -> Mask:
         """Return the used documents that no quota allows to be drawn: a quota wanted unused ones in their place."""
         n = len(self.sizes)
         spoilt, wanted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        for i, quota in enumerate(self.spec.quotas):
+        for i, quota in enumerate(self.spec.all_quotas):
             if not quota.min:
                 continue
             holds = self.mask(f"stands_{i}") if quota.where is not None else ~self.nulls(f"stands_{i}")
@@ -140,10 +151,22 @@ def read_rows(
     attributes : what conditions may name beside columns
     recorded : what the training set says of its draws; None for the labels as they are now
     """
+    return rows_of(connection, _labelled(name, now=recorded is None), spec, attributes, recorded)
+
+
+def rows_of(
+    connection: Connection,
+    labelled: Subquery,
+    spec: MixSpec,
+    attributes: Attributes,
+    recorded: Recorded | None = None,
+) -> Rows:
+    """Return the draws in a query that has the columns of the documents view and of `_labelled`."""
     now = recorded is None
-    labelled, groups = _labelled(name, now=now), groups_of(spec, attributes)
+    groups = groups_of(spec, attributes)
     columns: list[ColumnElement[Any]] = [labelled.c.position, labelled.c.origin, labelled.c.units_words]
     columns += [labelled.c.units_bytes, labelled.c.units_tokens, labelled.c.is_there, labelled.c.stratum]
+    columns += [labelled.c.repeat]
     passes: ColumnElement[bool] = literal_column("TRUE")
     if spec.where is not None:
         where = parse_condition(spec.where, attributes)
@@ -151,7 +174,9 @@ def read_rows(
         if recorded is not None:
             passes = or_(passes, _is_changed(labelled, where.attributes, recorded.drawn_at))
     columns.append(passes.label("passes"))
-    for i, quota in enumerate(spec.quotas):
+    for i, column in enumerate(spec.repeats.per):
+        columns.append(groups.value(column, labelled).label(f"repeated_{i}"))
+    for i, quota in enumerate(spec.all_quotas):
         value, read = _standing(quota, labelled, attributes, groups)
         columns.append(value.label(f"stands_{i}"))
         if recorded is not None and read:
@@ -186,7 +211,7 @@ def _is_changed(labelled: Subquery, attributes: Iterable[str], drawn_at: datetim
 
 def _as_recorded(table: pa.Table, spec: MixSpec, recorded: Recorded) -> pa.Table:
     """Return the draws, and where an attribute has changed since how their strata stood to the quotas."""
-    for i, quota in enumerate(spec.quotas):
+    for i, quota in enumerate(spec.all_quotas):
         changed = table[f"changed_{i}"].to_numpy(zero_copy_only=False) if f"changed_{i}" in table.column_names else ()
         if not np.any(changed):
             continue
@@ -208,6 +233,13 @@ def _as_recorded(table: pa.Table, spec: MixSpec, recorded: Recorded) -> pa.Table
 
 def _replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
+
+
+def coded(column: pa.ChunkedArray) -> tuple[list[str], I64]:
+    """Return the distinct values of a text column in ascending order, and every row's place among them, -1 for none."""
+    values = sorted(value for value in column.unique().to_pylist() if value is not None)
+    codes = pc.fill_null(pc.index_in(column, pa.array(values, pa.string())), -1)
+    return values, np.asarray(codes.to_numpy(), dtype=np.int64)
 
 
 def missed(share: Fraction, bound: str, units: int, total: int) -> bool:
@@ -237,7 +269,13 @@ def _labelled(name: str, *, now: bool) -> Subquery:
         recorded["evidence_grade"] = case(*grades)
     recorded["document_id"] = item.document_id
     columns: list[ColumnElement[Any]] = [recorded.get(n, document[n]).label(n) for n in VIEW_COLUMNS["documents"]]
-    columns += [item.position, item.stratum, item.n_words.label("units_words"), item.n_bytes.label("units_bytes")]
+    columns += [
+        item.position,
+        item.stratum,
+        item.repeat,
+        item.n_words.label("units_words"),
+        item.n_bytes.label("units_bytes"),
+    ]
     columns += [item.n_tokens.label("units_tokens"), document.document_id.is_not(None).label("is_there")]
     joined = schema.training_set_item.outerjoin(documents, document.document_id == item.document_id)
     return select(*columns).select_from(joined).where(item.training_set == name).subquery("labelled")

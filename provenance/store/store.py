@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import pyarrow as pa
-from sqlalchemy import Connection, Engine, Executable, insert, select, text
+from sqlalchemy import ClauseElement, Connection, Engine, Executable, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from provenance import __version__
@@ -291,6 +291,21 @@ def fetch(connection: Connection, statement: Executable | str, parameters: Mappi
         result = connection.execute(executable, parameters or {}, execution_options=as_arrow)
     table: pa.Table = result.arrow
     return table
+
+
+def arrow_batches(connection: Connection, statement: ClauseElement, *, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield the result of a statement as Arrow batches of at most `size` rows, without holding all of it.
+
+    Raises
+    ------
+    duckdb.Error
+        If the database cannot compute it; SQLAlchemy has no part in it.
+    """
+    connection.execute(text("SELECT 1"))  # SQLAlchemy opens its transaction with the first statement
+    compiled: Any = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    values = [compiled.params[name] for name in compiled.positiontup] if compiled.positional else compiled.params
+    raw: Any = connection.connection.driver_connection
+    yield from raw.execute(str(compiled), values).to_arrow_reader(size)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ the database.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Double, String, Table, column
+from sqlalchemy import Boolean, Double, String, Subquery, Table, case, column, select
 from sqlalchemy import table as lightweight_table
 from sqlalchemy.sql.expression import TableClause
 
+from provenance.records import GRADES
 from provenance.store import schema
 
 #: view -> the columns it has
@@ -40,6 +41,17 @@ documents = _view(
     "licence_class", "author", "title", "authored_at", "collected_at", "n_bytes", "n_words", "cluster_id",
     "is_representative", "evidence_grade", "evidence_rank", "metadata", "text",
 )  # fmt: skip
+
+
+def documents_without_text() -> Subquery:
+    """Return what has the columns of the documents view but `text`, which the view joins at some cost."""
+    own = schema.document.c
+    grade = case(*((own.evidence_rank == rank, grade) for rank, grade in enumerate(GRADES)))
+    computed = {"evidence_grade": grade.label("evidence_grade")}
+    return select(
+        *(computed[c] if c in computed else own[c] for c in VIEW_COLUMNS["documents"] if c != "text")
+    ).subquery("documents")
+
 
 composition = _view(
     "composition", schema.document,

@@ -144,7 +144,7 @@ def test_each_regime_says_what_it_is_in_its_mix() -> None:
     [quota] = seventh.quotas
     assert quota.where == "origin = 'human'" and quota.min == Fraction(7, 100)
     assert quota.not_used_by == ("x.shared.s4.g0", "x.seventh.s4.g1")
-    assert seventh.weights == {"origin": {"human": Fraction(7, 100), "synthetic": Fraction(93, 100)}}
+    assert seventh.weights.columns == {"origin": {"human": Fraction(7, 100), "synthetic": Fraction(93, 100)}}
     assert "model = 'x.seventh.s4.g1'" in str(seventh.where)
     assert later_mix(experiment, experiment.arms[0], seed=4, generation=1).where == (
         "source = 'x.shared.s4.g0' AND model = 'x.shared.s4.g0'"

@@ -14,6 +14,7 @@ from provenance.mix.errors import (
     QuotaNotMet,
     ReplayMismatch,
     SpecError,
+    TokenizerUnavailable,
     TrainingSetViolated,
     Violation,
 )
@@ -294,7 +295,11 @@ def test_one_enormous_document_does_not_take_the_budget(empty_store):
         ({"quotas": [HUMAN | {"where": "orign = 'human'"}]}, ConditionError, "did you mean 'origin'"),
         ({"quotas": [HUMAN | {"not_used_by": ["none"]}]}, UnknownName, "no training set 'none'"),
         ({"exclude": {"training_sets": ["none"]}}, UnknownName, "no training set 'none'"),
-        ({"budget": {"tokens": 100}, "tokenizer": "none"}, UnknownName, "no tokenizer 'none'"),
+        (
+            {"budget": {"tokens": 100}, "tokenizer": "none"},
+            TokenizerUnavailable,
+            "tokenizer 'none' is none of",
+        ),
     ],
 )
 def test_references_to_nothing(store, fields, error, problem):

@@ -34,8 +34,11 @@ def test_too_little_human_text(store):
     [missing] = error.conflict
     assert (missing.quota, missing.bound, missing.needed, missing.available) == ("human", "min", 12_000, 9945)
     assert error.largest_budget == 16_575  # 9945 / .6
-    [change] = error.changes
+    change, repeats = error.changes
     assert change.to == Fraction(497, 1000)
+    assert (repeats.bound, repeats.to) == ("repeats", 2)
+    assert "raise repeats.max from 1 to 2" in render_refusal(error)
+    make_training_set(store, MixSpec(name="twice", budget={"words": 20_000}, quotas=[human(0.6)], repeats={"max": 2}))
     make_training_set(store, MixSpec(name="less", budget={"words": error.largest_budget}, quotas=[human(0.6)]))
     make_training_set(store, MixSpec(name="eased", budget={"words": 20_000}, quotas=[human(float(change.to))]))
 

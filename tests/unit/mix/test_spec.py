@@ -35,7 +35,16 @@ def test_all_counts_in_tokens_where_a_tokenizer_is_named():
 def test_plain_data_can_be_read_again():
     one = spec(
         quotas=[HUMAN, {"name": "source", "per": "source", "max": "1/3", "not_used_by": ["a"]}],
-        weights={"source": {"sotu": 2, "essays": 0.5}},
+        weights={"source": {"sotu": 2, "essays": 0.5}, "licence_class": "available", "temperature": 0.7},
+        duplicates={"at_most": 2},
+        repeats={"max": 4, "per": {"source": {"essays": 1}}},
+        decontaminate={"against": ["eval.jsonl"]},
+        order={
+            "curriculum": [
+                {"name": "a", "share": "1/3", "quotas": [HUMAN | {"name": "h"}]},
+                {"name": "b", "share": "2/3"},
+            ]
+        },
         exclude={"training_sets": ["heldout"], "spans": 13},
         seed=7,
     )
@@ -56,8 +65,8 @@ def test_plain_data_can_be_read_again():
         ({"budget": {"tokens": 5}}, "needs a tokenizer"),
         ({"name": "a b"}, "'a b' is no name"),
         ({"seed": -1}, "greater than or equal to 0"),
-        ({"order": "randm"}, "'interleaved' or 'shuffled'"),
-        ({"duplicates": "some"}, "'representative' or 'all'"),
+        ({"order": "randm"}, "'randm' is none of interleaved, shuffled, {curriculum: [phases]}"),
+        ({"duplicates": "some"}, "'some' is none of representative, all, {at_most: k}"),
         ({"quotas": [HUMAN | {"min": 1.2}]}, "quotas.0: min: 1.2 is outside 0..1"),
         ({"quotas": [HUMAN | {"min": -0.1}]}, "outside 0..1"),
         ({"quotas": [HUMAN | {"min": "nan"}]}, "no number"),
@@ -70,9 +79,27 @@ def test_plain_data_can_be_read_again():
         ({"quotas": [{"name": "x", "per": "sauce", "max": 0.2}]}, "did you mean 'source'?"),
         ({"quotas": [HUMAN, HUMAN]}, "two quotas are called 'human'"),
         ({"quotas": [HUMAN | {"not_used_by": ["m"]}]}, "refers to itself"),
-        ({"weights": {"source": {"x": 1}, "origin": {"human": 1}}}, "one column only"),
+        ({"duplicates": {"at_most": 0}}, "duplicates: at_most: Input should be greater than or equal to 1"),
+        ({"duplicates": {"at_mst": 2}}, "duplicates: unknown field 'at_mst', did you mean 'at_most'?"),
+        ({"weights": {"temperature": 0.5}}, "needs a column to weigh"),
+        ({"weights": {"source": "available", "temperature": 0}}, "temperature: Input should be greater than 0"),
+        ({"weights": {"source": "some"}}, "or the word available"),
+        ({"repeats": {"max": 0}}, "repeats: max: Input should be greater than or equal to 1"),
+        ({"repeats": {"per": {"sauce": {"a": 1}}}}, "did you mean 'source'?"),
+        ({"repeats": {"max": 2}, "budget": "all"}, "repeats need a budget with a number"),
+        ({"decontaminate": {}}, "decontaminate: the field 'against' is missing"),
+        ({"decontaminate": {"against": []}}, "at least 1 item"),
+        ({"order": {"curriculum": []}}, "at least 1 item"),
+        ({"order": {"curriculum": [{"name": "a", "share": 0.4}]}}, "the shares of the phases sum to 0.4, not to 1"),
+        ({"order": {"curriculum": [{"name": "a", "share": 0}, {"name": "b", "share": 1}]}}, "'a' has share 0"),
+        ({"order": {"curriculum": [{"name": "a", "share": 0.5}] * 2}}, "two phases are called 'a'"),
+        ({"order": {"curriculum": [{"name": "a", "share": 1}]}, "budget": "all"}, "it needs a number"),
+        (
+            {"quotas": [HUMAN], "order": {"curriculum": [{"name": "a", "share": 1, "quotas": [HUMAN]}]}},
+            "two quotas are called 'human'",
+        ),
         ({"weights": {"surce": {"x": 1}}}, "did you mean 'source'?"),
-        ({"weights": {"source": {"x": 0}}}, "all weights are 0"),
+        ({"weights": {"source": {"x": 0}}}, "all weights of source are 0"),
         ({"weights": {"source": {"x": -1}}}, "is negative"),
         ({"weights": {"source": {}}}, "mapping of values to weights"),
         ({"weights": {"source": {True: 1}}}, "quote them"),
@@ -102,7 +129,7 @@ def test_yaml(tmp_path):
     read = MixSpec.from_yaml(path)
     assert read.budget.amount == 1_000_000
     assert read.quotas[0].min == Fraction(1, 10)
-    assert set(read.weights["generation"]) == {"0", "1"}
+    assert set(read.weights.columns["generation"]) == {"0", "1"}
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_one_more_repeat(mixed):
         "WHERE training_set = 'm') AS position, 1 AS repeat) FROM training_set_item "
         "WHERE training_set = 'm' AND position = 0",
     )
-    assert "documents drawn more than once" in claims(mixed)
+    assert "draws beyond what `repeats` allows" in claims(mixed)
 
 
 def test_a_reordered_prefix(mixed):
@@ -159,7 +159,7 @@ def test_a_document_that_no_longer_passes_the_filter(mixed):
     run(mixed, "UPDATE document SET n_words = 5 WHERE document_id = :d", {"d": drawn(mixed, "true")[0]["document_id"]})
     found = claims(mixed)
     assert "draws that do not pass the filter" in found
-    assert "draws whose words, bytes or source are not their document's" in found
+    assert "draws whose words, bytes, tokens or source are not their document's" in found
 
 
 def test_a_draw_that_is_held_out(mixed):
