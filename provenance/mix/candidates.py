@@ -110,13 +110,18 @@ class Candidates:
         phases = [PhaseShare(phase.name, phase.share) for phase in spec.phases]
         return in_phases(strata, phases, {c.name: c.phase for c in self.columns if c.phase}, budget=budget)
 
-    def digest(self) -> str:
-        """Return SHA-256 over all candidates in the order of their ids: what the draw was made from."""
-        order = np.lexsort(np.ascontiguousarray(self.ids).view(">u8").T[::-1])
-        whole = sha256(np.ascontiguousarray(self.ids[order]).tobytes())
-        numbers: list[Any] = [self.sizes, *(c.codes for c in self.columns), *(c.codes for c in self.weights)]
-        for column in numbers:
-            whole.update(column[order].astype("<i8").tobytes())
+    def digest(self, strata: Strata) -> str:
+        """Return SHA-256 over all candidates: what the draw was made from.
+
+        Stratum by stratum its label, and in draw order the 16 bytes of every document id and the 8 (little-endian) of
+        its units.
+        """
+        whole = sha256()
+        for k in strata.one_of_each_pool:
+            rows = strata.rows[k]
+            whole.update(f"{strata.labels[k]}\n{len(rows)}\n".encode())
+            whole.update(np.take(self.ids, rows, axis=0).tobytes())
+            whole.update(strata.sizes[k].astype("<i8").tobytes())
         return whole.hexdigest()
 
 
@@ -244,7 +249,9 @@ class _Reading:
         standing = [self._quota_column(i, quota, n) for i, quota in enumerate(spec.all_quotas)]
         columns = [column for column, _ in standing]
         empty = (sizes == 0) & (spec.budget.amount is not None)
-        used = (left_out(columns, [mask for _, mask in standing]) if columns else np.zeros(n, dtype=bool)) & ~empty
+        used = np.zeros(n, dtype=bool)
+        if any(quota.not_used_by for quota in spec.all_quotas):
+            used = left_out(columns, [mask for _, mask in standing]) & ~empty
         weights = [self._weight_column(i, column) for i, column in enumerate(spec.weights.columns)]
         caps = self._caps(n)
         keep = ~empty & ~used

@@ -68,7 +68,8 @@ def plan_mix(store: Store, spec: MixSpec) -> Plan:
         raise explain_refusal(candidates, strata, answer, spec)
     draws = draw(candidates, answer, spec)
     items = items_of(store, candidates, draws, answer.strata.labels, spec)
-    manifest = build_manifest(store, spec, candidates, answer, draws, items)
+    snapshot = candidates.digest(strata)
+    manifest = build_manifest(store, spec, candidates, answer, draws, items, snapshot=snapshot)
     return Plan(spec, candidates, answer, items, manifest)
 
 

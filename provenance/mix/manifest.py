@@ -31,9 +31,20 @@ _UNIT_COLUMNS = {"words": "n_words", "bytes": "n_bytes", "tokens": "n_tokens"}
 
 
 def build_manifest(
-    store: Store, spec: MixSpec, candidates: Candidates, allocation: Allocation, draws: Draws, items: pa.Table
+    store: Store,
+    spec: MixSpec,
+    candidates: Candidates,
+    allocation: Allocation,
+    draws: Draws,
+    items: pa.Table,
+    *,
+    snapshot: str,
 ) -> dict[str, Any]:
     """Return the manifest of a training set from the draws themselves.
+
+    Parameters
+    ----------
+    snapshot : digest of the candidates
 
     Raises
     ------
@@ -53,7 +64,7 @@ def build_manifest(
         "items_digest": items_digest(items),
         "spec": spec.as_mapping(),
         "seed": spec.seed,
-        "store": {"store_id": store_id(store), "revision": head_revision(), "snapshot": candidates.digest()},
+        "store": {"store_id": store_id(store), "revision": head_revision(), "snapshot": snapshot},
         "code_version": __version__,
         "tokenizer": _tokenizer(store, spec),
         "budget": {

@@ -97,12 +97,45 @@ def _badness(order: Order) -> list[int]:
 
 def _slack(permutation: I64, sizes: I64, stratum: I64, constraints: Sequence[Constraint]) -> tuple[int, ...]:
     ordered, place = sizes[permutation], stratum[permutation]
-    slack = []
-    for constraint in constraints:
-        inside = slice(None) if constraint.base is None else constraint.base[place]
-        counted = np.where(constraint.members[place[inside]], ordered[inside], 0)
-        slack += prefix_slack(ordered[inside], [counted], [constraint])
-    return tuple(slack)
+    if not constraints:
+        return ()
+    shares = [c.share for c in constraints]
+    if max(share.denominator for share in shares) * (int(sizes.sum()) + 1) >= 2**62:
+        return tuple(_slack_of(ordered, place, constraint) for constraint in constraints)
+    members = np.array([c.members for c in constraints], dtype=bool)
+    bases = np.array([np.ones_like(c.members) if c.base is None else c.base for c in constraints], dtype=bool)
+    signs = np.array([-1 if c.bound == "min" else 1 for c in constraints], dtype=np.int64)
+    p = np.array([share.numerator for share in shares], dtype=np.int64)
+    q = np.array([share.denominator for share in shares], dtype=np.int64)
+    worst = _worst_prefix(ordered, place, members, bases, p, q, signs)
+    return tuple(
+        int(-(-missing // denominator)) for missing, denominator in zip(worst.tolist(), q.tolist(), strict=True)
+    )
+
+
+@numba.njit(cache=True)
+def _worst_prefix(sizes, stratum, members, bases, p, q, signs):  # type: ignore[no-untyped-def]
+    """Return the largest `sign * (q * counted - p * total)` over all prefixes for every constraint, at least 0."""
+    n_constraints = members.shape[0]
+    over = np.zeros(n_constraints, dtype=np.int64)
+    worst = np.zeros(n_constraints, dtype=np.int64)
+    for i in range(sizes.size):
+        k = stratum[i]
+        for c in range(n_constraints):
+            if bases[c, k]:
+                step = -p[c]
+                if members[c, k]:
+                    step += q[c]
+                over[c] += signs[c] * step * sizes[i]
+                worst[c] = max(worst[c], over[c])
+    return worst
+
+
+def _slack_of(sizes: I64, stratum: I64, constraint: Constraint) -> int:
+    """Return the slack of one constraint, in integers without limit where 64 bits could overflow."""
+    inside = slice(None) if constraint.base is None else constraint.base[stratum]
+    counted = np.where(constraint.members[stratum[inside]], sizes[inside], 0)
+    return prefix_slack(sizes[inside], [counted], [constraint])[0]
 
 
 def prefix_slack(sizes: I64, counted: Iterable[I64], constraints: Sequence[Constraint]) -> list[int]:
