@@ -60,6 +60,31 @@ def shared(context: typer.Context) -> Shared:
 
 
 # Each module adds its commands to `app`; they import the parts of the program inside the commands.
-from provenance.cli import annotating, copies, ingesting, mixing, quarantining, querying, runs, storing  # noqa: E402
+from provenance.cli import (  # noqa: E402
+    annotating,
+    comparing,
+    copies,
+    exporting,
+    ingesting,
+    mixing,
+    quarantining,
+    querying,
+    runs,
+    storing,
+    verifying,
+)
 
-__all__ = ["annotating", "app", "copies", "ingesting", "mixing", "quarantining", "querying", "runs", "storing"]
+__all__ = [
+    "annotating",
+    "app",
+    "comparing",
+    "copies",
+    "exporting",
+    "ingesting",
+    "mixing",
+    "quarantining",
+    "querying",
+    "runs",
+    "storing",
+    "verifying",
+]

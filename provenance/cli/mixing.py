@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +12,9 @@ from provenance.cli.output import percent, print_json, print_table, say
 
 if TYPE_CHECKING:
     from provenance.mix.errors import InfeasibleMix
+    from provenance.mix.spec import MixSpec
     from provenance.mix.training_set import TrainingSet
-    from provenance.mix.verify import Verdict
+    from provenance.store.store import Store
 
 tokenizer_app = typer.Typer(help="Tokenizers: what budgets in tokens count with.", no_args_is_help=True)
 app.add_typer(tokenizer_app, name="tokenizer")
@@ -26,6 +25,9 @@ def mix(
     context: typer.Context,
     spec: Annotated[Path | None, typer.Argument(help="Specification in YAML.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of specifications.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Draw nothing: say what each quota leaves free and what it costs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Draw a training set that keeps its quotas, or refuse with numbers."""
@@ -41,6 +43,9 @@ def mix(
     wanted = MixSpec.from_yaml(spec)
     with shared(context).open(writable=True) as store:
         try:
+            if explain:
+                _explain(store, wanted, as_json=as_json)
+                return
             made = make_training_set(store, wanted)
         except InfeasibleMix as refusal:
             _print_refusal(refusal, as_json=as_json)
@@ -49,6 +54,17 @@ def mix(
         print_json(made.manifest)
     else:
         _describe(made)
+
+
+def _explain(store: Store, spec: MixSpec, *, as_json: bool) -> None:
+    from provenance.mix.explain import explain, render_explanation
+    from provenance.mix.make import plan_mix
+
+    explanation = explain(plan_mix(store, spec))
+    if as_json:
+        print_json(explanation.as_mapping())
+    else:
+        print(render_explanation(explanation))
 
 
 def _print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
@@ -83,49 +99,6 @@ def _describe(made: TrainingSet) -> None:
     print(f"human: {human}")
 
 
-@app.command()
-def verify(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Training set, or a file with its manifest as JSON.")],
-    as_json: Json = False,
-) -> None:
-    """Recompute every claim of a training set's manifest and name each that does not hold."""
-    from provenance.mix.verify import verify as verify_set
-
-    manifest = _manifest_file(name)
-    with shared(context).open() as store:
-        verdict = verify_set(store, manifest["name"] if manifest else name, manifest=manifest)
-    if as_json:
-        print_json({"name": verdict.name, "n_documents": verdict.n_documents,
-                    "violations": [violation.__dict__ for violation in verdict.violations]})  # fmt: skip
-    else:
-        _print_verdict(verdict)
-    if verdict.violations:
-        raise typer.Exit(1)
-
-
-def _manifest_file(name: str) -> dict[str, Any] | None:
-    from provenance.errors import UnreadableFile
-
-    path = Path(name)
-    if not path.is_file():
-        return None
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        manifest["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableFile(name, "it is no manifest of a training set") from error
-    return manifest
-
-
-def _print_verdict(verdict: Verdict) -> None:
-    for violation in verdict.violations:
-        print(f"violated: {violation}")
-    drawn = "holds" if not verdict.as_drawn else f"{len(verdict.as_drawn)} violations"
-    now = "holds" if not verdict.as_of_now else f"{len(verdict.as_of_now)} violations"
-    print(f"{verdict.name}: {verdict.n_documents:,} draws; as drawn: {drawn}; by today's labels: {now}")
-
-
 @app.command("training-sets")
 def training_sets(context: typer.Context, as_json: Json = False) -> None:
     """List the training sets."""
@@ -147,45 +120,6 @@ def training_sets(context: typer.Context, as_json: Json = False) -> None:
             for info in found
         ],
     )  # fmt: skip
-
-
-class ExportFormat(StrEnum):
-    """Formats of `export`."""
-
-    jsonl = "jsonl"
-    parquet = "parquet"
-    tokens = "tokens"
-
-
-@app.command()
-def export(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Training set.")],
-    kind: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
-    out: Annotated[Path, typer.Option("--out", help="File, or folder for tokens.")],
-    tokenizer: Annotated[
-        str | None, typer.Option("--tokenizer", help="Stored tokenizer, for tokens; that of the set by default.")
-    ] = None,
-    block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block, for tokens.")] = 128,
-) -> None:
-    """Write a verified training set to files."""
-    from provenance.mix.training_set import TrainingSet
-
-    with shared(context).open() as store:
-        opened = TrainingSet.open(name, store)
-        if kind is ExportFormat.jsonl:
-            from provenance.export.jsonl import export_jsonl
-
-            export_jsonl(opened, out)
-        elif kind is ExportFormat.parquet:
-            from provenance.export.parquet import export_parquet
-
-            export_parquet(opened, out)
-        else:
-            from provenance.export.tokens import export_tokens
-
-            export_tokens(opened, out, tokenizer=tokenizer, block_length=block_length)
-    say(f"wrote {name} ({len(opened):,} documents) to {out}")
 
 
 @tokenizer_app.command("add")

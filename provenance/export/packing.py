@@ -2,195 +2,202 @@
 
 A block of one stratum is pure; packing a stream that is mixed already could hold no share, because one document nearly
 fills a batch. All tokens are packed but fewer than one block's worth, which are cut from ends where no quota needs
-them. What is left of every stratum behind its last full block goes into a few mixed blocks at the very end.
+them. What is left of every stratum behind its last full block goes into a few mixed blocks at the very end. The phases
+of a curriculum are packed each for itself and stand one after the other, so every phase may lose a part of a block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
+from provenance.export.cutting import cut
 from provenance.mix.draw import I64
-from provenance.mix.order import interleaved, prefix_slack
-from provenance.mix.strata import Constraint
+from provenance.mix.order import interleaved
+from provenance.mix.strata import Constraint, Mask
 
 
 @dataclass(frozen=True)
-class Streams:
-    """The tokens of every stratum, one document after the other.
+class TokenLine:
+    """The tokens of all draws in one line: stratum after stratum, and in each of them draw after draw.
 
     Attributes
     ----------
-    rows : for every stratum the positions of its documents in the training set
-    before, own : for every stratum the special tokens in front of each document, and its tokens
-    after : special tokens behind every document
+    rows : (n,) positions of the draws in the training set, in the order of the line
+    own : (n,) tokens of each, special ones not counted
+    borders : (K + 1,) where the draws of every stratum begin and end in `rows`
+    before, after : special tokens in front of and behind every draw
     """
 
-    rows: tuple[I64, ...]
+    rows: I64
+    own: I64
+    borders: I64
     before: int
-    own: tuple[I64, ...]
     after: int
 
-    def lengths(self, k: int) -> I64:
-        """Return the tokens of every document of stratum `k`, special ones included."""
-        lengths: I64 = self.own[k] + self.before + self.after
-        return lengths
+    @classmethod
+    def of(cls, own: I64, stratum: I64, n_strata: int, *, before: int, after: int) -> Self:
+        """Return the line of draws whose tokens and strata are given by position."""
+        rows = np.argsort(stratum, kind="stable").astype(np.int64)
+        borders = np.concatenate([[0], np.cumsum(np.bincount(stratum, minlength=n_strata))]).astype(np.int64)
+        return cls(rows, own[rows], borders, before, after)
 
-    def totals(self) -> I64:
-        """Return the tokens of every stratum."""
-        return np.array([int(self.lengths(k).sum()) for k in range(len(self.rows))], dtype=np.int64)
+    @cached_property
+    def starts(self) -> I64:
+        """(n + 1,) where every draw begins and ends in the line, special tokens included."""
+        return _sums(self.own + (self.before + self.after))
+
+    @cached_property
+    def bases(self) -> I64:
+        """(K + 1,) where every stratum begins and ends in the line."""
+        bases: I64 = self.starts[self.borders]
+        return bases
+
+    @cached_property
+    def _owned(self) -> I64:
+        return _sums(self.own)
+
+    def own_before(self, place: I64) -> I64:
+        """Return how many tokens that are not special stand before a place in the line."""
+        if not len(self.own):
+            return np.zeros_like(place)
+        draw = np.minimum(np.searchsorted(self.starts, place, side="right") - 1, len(self.own) - 1)
+        inside = np.clip(place - self.starts[draw] - self.before, 0, self.own[draw])
+        return np.array(self._owned[draw] + inside, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Which stretch of which stratum's stream stands where.
+    """Which stretch of the line stands where in the blocks.
 
     Attributes
     ----------
-    n_blocks : blocks altogether
-    stratum, source, length, target : pieces: tokens `source` to `source + length` of a stratum's stream stand from
-        token `target` on, where block b holds the tokens from b times its length on
+    n_blocks : blocks of every phase; without phases there is one number
+    source, length, target : pieces, ascending by target: the tokens `source` to `source + length` of the line stand
+        from token `target` on, where block b holds the tokens from b times its length on
     """
 
-    n_blocks: int
-    stratum: I64
+    n_blocks: tuple[int, ...]
     source: I64
     length: I64
     target: I64
 
 
-def pack(streams: Streams, constraints: Sequence[Constraint], *, block_length: int) -> Packing:
+@dataclass(frozen=True)
+class Stretches:
+    """The pieces divided by draws, ascending by target: what is copied from where.
+
+    Attributes
+    ----------
+    target, length : place among all tokens of all blocks, and tokens, special ones included
+    draw, offset : which draw of the line they come from, and the place in it, special ones included
+    """
+
+    target: I64
+    length: I64
+    draw: I64
+    offset: I64
+
+
+def pack(
+    line: TokenLine, constraints: Sequence[Constraint], *, block_length: int, phases: Sequence[Mask] = ()
+) -> Packing:
     """Return where every stratum's tokens go.
 
     Parameters
     ----------
     constraints : the quotas over the strata
+    phases : for every phase of a curriculum its strata, (K,)
     """
-    kept = _cut(streams, constraints, block_length)
+    n_strata = len(line.borders) - 1
+    masks = list(phases) or [np.ones(n_strata, dtype=bool)]
+    kept = cut(line, constraints, masks, block_length)
+    parts: list[tuple[I64, I64, I64]] = []
+    counts: list[int] = []
+    for members in masks:
+        within = _within(constraints, members)
+        parts.append(_pack_phase(line, within, np.where(members, kept, 0), block_length, sum(counts) * block_length))
+        counts.append(int(kept[members].sum()) // block_length)
+    source, length, target = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Packing(tuple(counts), source, length, target)
+
+
+def stretches(line: TokenLine, packing: Packing) -> Stretches:
+    """Return the pieces divided where a draw ends and another begins."""
+    ends = packing.source + packing.length
+    first = np.searchsorted(line.starts, packing.source, side="right") - 1
+    count = np.searchsorted(line.starts, ends - 1, side="right") - first
+    piece = np.repeat(np.arange(len(first)), count)
+    draw = first[piece] + np.arange(len(piece)) - np.repeat(_sums(count)[:-1], count)
+    low = np.maximum(packing.source[piece], line.starts[draw])
+    length = np.minimum(ends[piece], line.starts[draw + 1]) - low
+    target = packing.target[piece] + low - packing.source[piece]
+    there = length > 0
+    return Stretches(target[there], length[there], draw[there], (low - line.starts[draw])[there])
+
+
+def segments(line: TokenLine, found: Stretches) -> pa.Table:
+    """Return which tokens of which draw stand where: one row per stretch, ascending by place; special tokens have none.
+
+    Columns: token_offset (place among all tokens of all blocks), n_tokens, position (of the draw in the training set),
+    document_offset (place among the document's own tokens), stratum (its number).
+    """
+    low = np.maximum(found.offset, line.before)
+    high = np.minimum(found.offset + found.length, line.before + line.own[found.draw])
+    own = high > low
+    draw, low = found.draw[own], low[own]
+    return pa.table(
+        {
+            "token_offset": found.target[own] + low - found.offset[own],
+            "n_tokens": high[own] - low,
+            "position": line.rows[draw],
+            "document_offset": low - line.before,
+            "stratum": np.searchsorted(line.borders, draw, side="right") - 1,
+        }
+    )
+
+
+def _within(constraints: Sequence[Constraint], members: Mask) -> list[Constraint]:
+    """Return the quotas by which the blocks of a phase are interleaved: its own, or else those of the whole."""
+    own = [c for c in constraints if c.base is not None and (c.base == members).all()]
+    return [replace(c, base=None) for c in own or [c for c in constraints if c.base is None]]
+
+
+def _pack_phase(
+    line: TokenLine, constraints: Sequence[Constraint], kept: I64, block_length: int, start: int
+) -> tuple[I64, I64, I64]:
+    """Return source, length and target of the pieces of one phase, which begins at token `start` of all blocks."""
     full = kept // block_length
     owner = np.repeat(np.arange(len(kept)), full)
-    first = np.concatenate([np.arange(n) * block_length for n in full]).astype(np.int64)
-    own = _own_tokens(streams, owner, first, first + block_length)
-    order = interleaved(own, owner.astype(np.int64), constraints, len(kept)).permutation
-    tails = _tails(kept - full * block_length, full * block_length, block_length)  # (n, 4)
-    return Packing(
-        int(kept.sum()) // block_length,
-        np.concatenate([owner[order], tails[:, 0]]).astype(np.int64),
-        np.concatenate([first[order], tails[:, 1]]).astype(np.int64),
-        np.concatenate([np.full(len(owner), block_length), tails[:, 2]]).astype(np.int64),
-        np.concatenate([np.arange(len(owner)) * block_length, tails[:, 3] + len(owner) * block_length]).astype(
-            np.int64
-        ),
+    number = np.arange(len(owner)) - np.repeat(_sums(full)[:-1], full)
+    source = line.bases[owner] + number * block_length
+    own = line.own_before(source + block_length) - line.own_before(source)
+    order = interleaved(own, owner, constraints, len(kept)).permutation
+    behind = full * block_length
+    tails = _tails(kept - behind, line.bases[:-1] + behind, block_length)  # (n, 3)
+    whole = np.full(len(owner), block_length)
+    return (
+        np.concatenate([source[order], tails[:, 0]]),
+        np.concatenate([whole, tails[:, 1]]),
+        np.concatenate([np.arange(len(owner)) * block_length, tails[:, 2] + len(owner) * block_length]) + start,
     )
 
 
 def _tails(rest: I64, source: I64, block_length: int) -> I64:
-    """Return stratum, source, length and place of the pieces that fill the mixed blocks, none of them in two blocks."""
+    """Return source, length and place of the pieces that fill the mixed blocks, none of them in two blocks."""
     ends = np.cumsum(rest)
     starts = ends - rest
     borders = np.arange(0, int(rest.sum()) + 1, block_length)
     cuts = np.unique(np.concatenate([starts, ends, borders]))
     low, high = cuts[:-1], cuts[1:]
     stratum = np.searchsorted(ends, low, side="right")
-    return np.column_stack([stratum, source[stratum] + low - starts[stratum], high - low, low]).astype(np.int64)
+    return np.column_stack([source[stratum] + low - starts[stratum], high - low, low]).astype(np.int64)
 
 
-def segments(streams: Streams, packing: Packing) -> pa.Table:
-    """Return which tokens of which draw stand where: one row per stretch, ascending by place; special tokens have none.
-
-    Columns: token_offset (place among all tokens of all blocks), n_tokens, position (of the draw in the training set),
-    document_offset (place among the document's own tokens), stratum (its number).
-    """
-    parts = [_segments_of(streams, packing, k) for k in range(len(streams.rows))]
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(5)]
-    order = np.argsort(columns[0], kind="stable")
-    names = ("token_offset", "n_tokens", "position", "document_offset", "stratum")
-    return pa.table({name: column[order] for name, column in zip(names, columns, strict=True)})
-
-
-def block_slack(found: pa.Table, constraints: Sequence[Constraint], *, n_blocks: int, block_length: int) -> list[int]:
-    """Return for every constraint the most tokens by which any prefix of blocks misses it; exact."""
-    offset, n_tokens = found["token_offset"].to_numpy(), found["n_tokens"].to_numpy()
-    stratum, block = found["stratum"].to_numpy(), offset // block_length  # a piece of a block is in one block only
-    sizes = np.bincount(block, weights=n_tokens, minlength=n_blocks).astype(np.int64)
-    counted = [
-        np.bincount(block, weights=np.where(c.members[stratum], n_tokens, 0), minlength=n_blocks).astype(np.int64)
-        for c in constraints
-    ]
-    return prefix_slack(sizes, np.array(counted, dtype=np.int64).reshape(len(constraints), n_blocks), constraints)
-
-
-def _cut(streams: Streams, constraints: Sequence[Constraint], block_length: int) -> I64:
-    """Return how many tokens of every stratum's stream are kept, so that they fill whole blocks.
-
-    Tokens are cut from the end of one stratum where that leaves every quota met, else one by one where it hurts least.
-    """
-    totals = streams.totals()
-    surplus = int(totals.sum()) % block_length
-    for k in np.argsort(-totals, kind="stable"):
-        kept = totals.copy()
-        kept[k] -= surplus
-        if kept[k] >= 0 and _missing(streams, constraints, kept) == 0:
-            return kept
-    kept = totals.copy()
-    for _ in range(surplus):
-        options = []
-        for k in np.flatnonzero(kept):
-            kept[k] -= 1
-            options.append((_missing(streams, constraints, kept), int(k)))
-            kept[k] += 1
-        kept[min(options)[1]] -= 1
-    return kept
-
-
-def _missing(streams: Streams, constraints: Sequence[Constraint], kept: I64) -> int:
-    """Return the sum of what quotas lack, times their denominators, when so many tokens of every stream are kept."""
-    k = np.arange(len(kept))
-    own = _own_tokens(streams, k, np.zeros_like(kept), kept)
-    total = int(own.sum())
-    return sum(max(0, -c.slack(int(own[c.members].sum()), total)) for c in constraints)
-
-
-def _own_tokens(streams: Streams, owner: I64, low: I64, high: I64) -> I64:
-    """Return how many of the tokens `low` to `high` of streams are documents' own, not special ones."""
-    own = np.zeros(len(owner), dtype=np.int64)
-    for k in range(len(streams.rows)):
-        mine = np.flatnonzero(owner == k)
-        if mine.size:
-            own[mine] = _own_before(streams, k, high[mine]) - _own_before(streams, k, low[mine])
-    return own
-
-
-def _own_before(streams: Streams, k: int, place: I64) -> I64:
-    """Return how many own tokens stand before a place in the stream of stratum `k`."""
-    if not len(streams.own[k]):
-        return np.zeros_like(place)
-    starts = np.concatenate([[0], np.cumsum(streams.lengths(k))])
-    owns = np.concatenate([[0], np.cumsum(streams.own[k])])
-    document = np.minimum(np.searchsorted(starts, place, side="right") - 1, len(streams.own[k]) - 1)
-    inside = np.clip(place - starts[document] - streams.before, 0, streams.own[k][document])
-    return np.array(owns[document] + inside, dtype=np.int64)
-
-
-def _segments_of(streams: Streams, packing: Packing, k: int) -> tuple[I64, I64, I64, I64, I64]:
-    """Return token_offset, n_tokens, position, document_offset and stratum of the stretches of one stratum."""
-    mine = np.flatnonzero(packing.stratum == k)
-    mine = mine[np.argsort(packing.source[mine], kind="stable")]
-    source, length, target = packing.source[mine], packing.length[mine], packing.target[mine]
-    ends = np.cumsum(streams.lengths(k))
-    first = ends - streams.lengths(k) + streams.before  # where a document's own tokens begin in the stream
-    last = first + streams.own[k]
-    kept = int((source + length).max(initial=0))
-    cuts = np.unique(np.concatenate([first, last, source, source + length]))
-    cuts = cuts[cuts <= kept]
-    low, high = cuts[:-1], cuts[1:]
-    document = np.searchsorted(first, low, side="right") - 1
-    inside = (document >= 0) & (low < last[document]) if len(first) else np.zeros(len(low), dtype=bool)
-    low, high, document = low[inside], high[inside], document[inside]
-    piece = np.searchsorted(source, low, side="right") - 1
-    offset = target[piece] + low - source[piece]
-    rows = streams.rows[k][document]
-    return offset, high - low, rows, low - first[document], np.full(len(low), k, dtype=np.int64)
+def _sums(parts: I64) -> I64:
+    return np.concatenate([[0], np.cumsum(parts)]).astype(np.int64)

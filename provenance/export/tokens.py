@@ -1,55 +1,34 @@
-"""Export as packed token blocks that a trainer maps into memory, with a map from every token to its document.
+"""Export as packed blocks of tokens that a trainer maps into memory, with a map from every token to its document.
 
-A folder with `blocks.npy` (n_blocks, block_length), `documents.parquet` (the map), `tokenizer.json` and
-`manifest.json`. The share of every quota is counted again in tokens, from the written map, and a set that misses one
-by a single token is not written. Tokens that mark where a document begins or ends belong to no document and count for
-nobody.
+A folder with the blocks, `documents.parquet` (the map), `tokenizer.json` and `manifest.json`. Three layouts of the
+same blocks in the same order: `tokens`, a NumPy file of shape (n_blocks, block_length); `nanogpt` and `olmo`, the bare
+numbers one after the other, as these programs map them. The share of every quota is counted again in tokens, from the
+written map, and a set that misses one by a single token is not written. Tokens that mark where a document begins or
+ends belong to no document and count for nobody.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from provenance import __version__
-from provenance.export.blocks import (
-    BLOCKS,
-    DOCUMENTS,
-    MANIFEST,
-    TOKENIZER,
-    TokenBlocks,
-    count_shares,
-    token_constraints,
-)
-from provenance.export.files import FORMAT, file_sha256, new_folder, settle, write_json
-from provenance.export.packing import Packing, Streams, block_slack, pack, segments
-from provenance.mix.digest import mapping_digest
-from provenance.mix.errors import NothingToExport, TokenizerNotNamed
-from provenance.mix.tokens import StoredTokenizer, get_tokenizer
-from provenance.mix.training_set import TrainingSet
+from provenance.export.blocks import LAYOUTS, TokenBlocks, map_blocks
+from provenance.export.encoding import Encoded, encode
+from provenance.export.files import new_folder, settle
+from provenance.export.packing import Packing, TokenLine, pack, segments, stretches
+from provenance.export.shares import count_shares, phase_masks, slack_of, token_constraints
+from provenance.export.tokenized import DOCUMENTS, tokenizer_of, write_manifest, write_map
+from provenance.mix.errors import NothingToExport
+from provenance.mix.tokens import StoredTokenizer
 
 if TYPE_CHECKING:
-    from provenance.mix.draw import I64
+    from provenance.mix.training_set import TrainingSet
 
-__all__ = ["TokenBlocks", "export_tokens"]
-
-#: Names under which tokenizers without a template of their own know the token between two texts.
-_BETWEEN = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>")
-_LABELS = ("document_id", "source", "origin", "generation")
-
-
-@dataclass(frozen=True)
-class _Marks:
-    """Token ids in front of and behind every document."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
+__all__ = ["TokenBlocks", "export_nanogpt", "export_olmo", "export_tokens"]
 
 
 def export_tokens(
@@ -60,7 +39,7 @@ def export_tokens(
     block_length: int = 128,
     overwrite: bool = False,
 ) -> TokenBlocks:
-    """Write a training set as packed blocks of tokens and return them, checked.
+    """Write a training set as packed blocks of tokens (`blocks.npy`) and return them, checked.
 
     Parameters
     ----------
@@ -74,107 +53,123 @@ def export_tokens(
     TokenizerNotNamed, UnknownName
         If no tokenizer is named, or the named one is not stored.
     NothingToExport
-        If the tokens do not fill one block.
+        If the tokens, or those of a phase, do not fill one block.
     OutputExists, ExportFailed
         If the folder exists, or cannot be written; then nothing is left behind.
     """
+    return _export(training_set, Path(out_dir), "tokens", tokenizer, block_length, overwrite=overwrite)
+
+
+def export_nanogpt(
+    training_set: TrainingSet,
+    out_dir: str | os.PathLike[str],
+    *,
+    tokenizer: str | None = None,
+    block_length: int = 128,
+    overwrite: bool = False,
+) -> TokenBlocks:
+    """Write the blocks as nanoGPT's `train.bin`: numbers of 2 bytes without a header (4 where the vocabulary needs it).
+
+    Parameters and errors as for `export_tokens`.
+    """
+    return _export(training_set, Path(out_dir), "nanogpt", tokenizer, block_length, overwrite=overwrite)
+
+
+def export_olmo(
+    training_set: TrainingSet,
+    out_dir: str | os.PathLike[str],
+    *,
+    tokenizer: str | None = None,
+    block_length: int = 128,
+    overwrite: bool = False,
+) -> TokenBlocks:
+    """Write the blocks as OLMo reads them: `tokens.npy`, which in spite of its name is bare numbers without a header.
+
+    Parameters and errors as for `export_tokens`.
+    """
+    return _export(training_set, Path(out_dir), "olmo", tokenizer, block_length, overwrite=overwrite)
+
+
+#: Layout -> what writes it.
+EXPORTS = {"tokens": export_tokens, "nanogpt": export_nanogpt, "olmo": export_olmo}
+
+
+def _export(
+    training_set: TrainingSet, target: Path, kind: str, tokenizer: str | None, block_length: int, *, overwrite: bool
+) -> TokenBlocks:
     if block_length < 2:
         raise ValueError(f"block_length is {block_length}, it must be 2 or more")
-    name = tokenizer or training_set.spec.tokenizer
-    if name is None:
-        raise TokenizerNotNamed(training_set.name)
-    stored, target = get_tokenizer(training_set.store, name), Path(out_dir)
+    stored = tokenizer_of(training_set, tokenizer)
     with new_folder(target, overwrite=overwrite) as draft:
-        _write(training_set, stored, draft, block_length)
-        TokenBlocks.open(draft)
-    return TokenBlocks.open(target)
+        _write(training_set, stored, draft, kind, block_length)
+        checked = TokenBlocks.open(draft)
+    return replace(checked, path=target, blocks=map_blocks(target, checked.manifest))
 
 
-def _write(training_set: TrainingSet, tokenizer: StoredTokenizer, draft: Path, block_length: int) -> None:
-    kind = np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32
-    raw = draft / "tokens.raw"
-    loaded = tokenizer.load()
-    marks = _marks(loaded)
-    labels, own = _encode(training_set, loaded, raw, kind)
-    names = [stratum["stratum"] for stratum in training_set.manifest["strata"]]
-    constraints = token_constraints(training_set.manifest)
-    place = {name: k for k, name in enumerate(names)}
-    stratum = np.array([place[label] for label in labels["stratum"].to_pylist()], dtype=np.int64)
-    rows = tuple(np.flatnonzero(stratum == k) for k in range(len(names)))
-    streams = Streams(rows, len(marks.before), tuple(own[r] for r in rows), len(marks.after))
-    n_tokens = int(streams.totals().sum())
-    if n_tokens < block_length:
-        raise NothingToExport(training_set.name, n_tokens, block_length)
-    packing = pack(streams, constraints, block_length=block_length)
-    found = segments(streams, packing)
-    _write_blocks(draft / BLOCKS, raw, streams, packing, marks, own, kind, block_length)
-    raw.unlink()
-    (draft / TOKENIZER).write_text(tokenizer.definition, "utf-8")
-    described = found.set_column(4, "stratum", pa.array(names).take(found["stratum"]))
-    for name in _LABELS:
-        described = described.append_column(name, labels[name].take(found["position"]))
-    pq.write_table(described, draft / DOCUMENTS, compression="zstd")
-    slack = block_slack(found, constraints, n_blocks=packing.n_blocks, block_length=block_length)
-    manifest = {
-        "format": FORMAT,
-        "kind": "tokens",
-        "code_version": __version__,
-        "training_set": training_set.manifest,
-        "tokenizer": {"name": tokenizer.name, "digest": tokenizer.digest, "vocab_size": tokenizer.vocab_size},
-        "marks": {"before": list(marks.before), "after": list(marks.after)},
-        "block_length": block_length,
-        "n_blocks": packing.n_blocks,
-        "dtype": np.dtype(kind).name,
-        "n_cut": n_tokens - packing.n_blocks * block_length,
-        **count_shares(pq.read_table(draft / DOCUMENTS), constraints, names, slack),
-        "files": {name: file_sha256(draft / name) for name in (BLOCKS, DOCUMENTS, TOKENIZER)},
-    }
-    write_json(draft / MANIFEST, manifest | {"digest": mapping_digest(manifest)})
-
-
-def _marks(tokenizer: Any) -> _Marks:
-    """Return what the tokenizer itself puts around a text, or in front the token that it knows as between texts."""
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    marked = tokenizer.encode("a", add_special_tokens=True).ids
-    for start in range(len(marked) - len(plain) + 1):
-        if len(marked) > len(plain) and marked[start : start + len(plain)] == plain:
-            return _Marks(tuple(marked[:start]), tuple(marked[start + len(plain) :]))
-    known = [tokenizer.token_to_id(name) for name in _BETWEEN]
-    between = [number for number in known if number is not None]
-    return _Marks(tuple(between[:1]), ())
-
-
-def _encode(training_set: TrainingSet, tokenizer: Any, raw: Path, kind: Any) -> tuple[pa.Table, I64]:
-    """Write every document's tokens one after the other; return their labels and how many each has."""
-    labels, own = [], []
-    with raw.open("wb") as file:
-        for batch in training_set.batches():
-            encoded = tokenizer.encode_batch_fast(batch["text"].to_pylist(), add_special_tokens=False)
-            for one in encoded:
-                file.write(np.array(one.ids, dtype=kind).tobytes())
-            own.append(np.array([len(one) for one in encoded], dtype=np.int64))
-            labels.append(batch.select([*_LABELS, "stratum"]))
-    return pa.concat_tables(labels), np.concatenate(own)
-
-
-def _write_blocks(
-    path: Path, raw: Path, streams: Streams, packing: Packing, marks: _Marks, own: I64, kind: Any, block_length: int
-) -> None:
-    """Write the blocks: every stratum's stream is put together once and its pieces go to their places."""
-    shape = (packing.n_blocks, block_length)
-    blocks = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(kind), shape=shape)
-    flat = blocks.reshape(-1)
-    tokens = np.memmap(raw, dtype=kind, mode="r") if raw.stat().st_size else np.zeros(0, dtype=kind)
-    ends = np.cumsum(own)
-    before, after = np.array(marks.before, dtype=kind), np.array(marks.after, dtype=kind)
-    for k, rows in enumerate(streams.rows):
-        if not len(rows):
-            continue
-        parts = [part for r in rows for part in (before, tokens[ends[r] - own[r] : ends[r]], after)]
-        stream = np.concatenate(parts)
-        for piece in np.flatnonzero(packing.stratum == k):
-            source, length, target = packing.source[piece], packing.length[piece], packing.target[piece]
-            flat[target : target + length] = stream[source : source + length]
-    blocks.flush()
-    with path.open("rb") as file:
+def _write(training_set: TrainingSet, tokenizer: StoredTokenizer, draft: Path, kind: str, block_length: int) -> None:
+    raw, claims = draft / "tokens.raw", training_set.manifest
+    encoded = encode(training_set, tokenizer, raw)
+    names = [stratum["stratum"] for stratum in claims["strata"]]
+    constraints, phases = token_constraints(claims), phase_masks(claims)
+    stratum = encoded.strata(names)
+    before, after = len(encoded.marks.before), len(encoded.marks.after)
+    line = TokenLine.of(encoded.own, stratum, len(names), before=before, after=after)
+    packing = pack(line, constraints, block_length=block_length, phases=list(phases.values()))
+    _require_blocks(training_set.name, line, packing, list(phases), list(phases.values()), block_length)
+    found = stretches(line, packing)
+    n_blocks = sum(packing.n_blocks)
+    with (draft / LAYOUTS[kind]).open("wb") as file:
+        if kind == "tokens":
+            _write_header(file, encoded.kind, (n_blocks, block_length))
+        encoded.copy_to(file, encoded.begins[line.rows[found.draw]] + found.offset, found.length)
         settle(file)
+    raw.unlink()
+    placed = segments(line, found)
+    counted = write_map(draft / DOCUMENTS, placed, encoded, names)
+    of, n_tokens = placed["stratum"].to_numpy(), placed["n_tokens"].to_numpy()
+    block = placed["token_offset"].to_numpy() // block_length  # a stretch is in one block only
+    slack = slack_of(block, n_blocks, of, n_tokens, constraints)
+    write_manifest(
+        draft, training_set, tokenizer, encoded, kind, [LAYOUTS[kind]],
+        block_length=block_length,
+        n_blocks=n_blocks,
+        dtype=np.dtype(encoded.kind).name,
+        read_with=_reading(kind, encoded),
+        phases=_phases(list(phases), packing),
+        n_cut=int(line.starts[-1]) - n_blocks * block_length,
+        **count_shares(counted, constraints, names, slack),
+    )  # fmt: skip
+
+
+def _require_blocks(
+    name: str, line: TokenLine, packing: Packing, phases: list[str], masks: list[Any], block_length: int
+) -> None:
+    """Raise `NothingToExport` where all tokens, or those of a phase, do not fill one block."""
+    totals = np.diff(line.bases)
+    for i, n_blocks in enumerate(packing.n_blocks):
+        if not n_blocks:
+            of = f"{name}, phase {phases[i]}" if phases else name
+            raise NothingToExport(of, int(totals[masks[i]].sum() if phases else totals.sum()), block_length)
+
+
+def _write_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, int]) -> None:
+    """Write what `numpy.load` expects in front of the numbers."""
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
+
+
+def _reading(kind: str, encoded: Encoded) -> str:
+    """Return how the blocks are read, for a person who has only the manifest."""
+    name, dtype = LAYOUTS[kind], np.dtype(encoded.kind).name
+    if kind == "tokens":
+        return f"numpy.load({name!r}, mmap_mode='r')"
+    needed = "; nanoGPT's own code says uint16, change that" if kind == "nanogpt" and dtype != "uint16" else ""
+    return f"numpy.memmap({name!r}, dtype=numpy.{dtype}, mode='r')" + needed
+
+
+def _phases(names: list[str], packing: Packing) -> list[dict[str, Any]]:
+    described, first = [], 0
+    for name, n_blocks in zip(names, packing.n_blocks, strict=False):
+        described.append({"phase": name, "first_block": first, "n_blocks": n_blocks})
+        first += n_blocks
+    return described

@@ -18,11 +18,18 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 
 _HEX = np.full(256, 255, dtype=np.uint8)
-_HEX[np.frombuffer(b"0123456789abcdef", dtype=np.uint8)] = np.arange(16)
+_DIGITS = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+_HEX[_DIGITS] = np.arange(16)
+_PAIRS = np.array([f"{byte:02x}".encode() for byte in range(256)]).view(np.uint16)
 
 
 def id_bytes(ids: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
-    """Return ids in their text form of 36 characters as (n, 16) uint8."""
+    """Return ids, in their text form of 36 characters or as 16 bytes, as (n, 16) uint8."""
+    if pa.types.is_fixed_size_binary(ids.type):
+        whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        chunks = whole.chunks if isinstance(whole, pa.ChunkedArray) else [whole]
+        parts = [np.frombuffer(c.buffers()[1], np.uint8)[16 * c.offset : 16 * (c.offset + len(c))] for c in chunks]
+        return np.concatenate([*parts, np.zeros(0, np.uint8)]).reshape(-1, 16)
     text = ids.cast(pa.string()).combine_chunks()
     if isinstance(text, pa.ChunkedArray):
         text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], pa.string())
@@ -34,6 +41,15 @@ def id_bytes(ids: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
         raise ValueError("these are no ids of 36 characters")
     digits = _HEX[np.delete(characters.reshape(-1, 36), (8, 13, 18, 23), axis=1)]  # (n, 32)
     return (digits[:, ::2] << 4 | digits[:, 1::2]).astype(np.uint8)
+
+
+def id_characters(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return ids, (n, 16) uint8, in their text form, (n, 36) uint8."""
+    text = np.full((len(ids), 36), ord("-"), dtype=np.uint8)
+    digits = _PAIRS[ids].view(np.uint8).reshape(-1, 32)
+    for place, low, high in ((0, 0, 8), (9, 8, 12), (14, 12, 16), (19, 16, 20), (24, 20, 32)):
+        text[:, place : place + high - low] = digits[:, low:high]
+    return text
 
 
 def draws_digest(items: pa.Table) -> str:
@@ -49,7 +65,8 @@ def items_digest(items: pa.Table) -> str:
     """Return SHA-256 over every draw with the labels that it had when it was drawn.
 
     Column by column: its name, which rows have a value, and the values: numbers as 8 bytes little-endian (0 where
-    there is none), text as its lengths in bytes followed by the UTF-8 of all rows.
+    there is none), text as its lengths in bytes followed by the UTF-8 of all rows. Ids that come as 16 bytes count as
+    their text.
     """
     whole = sha256()
     for name in ITEM_COLUMNS:
@@ -58,6 +75,9 @@ def items_digest(items: pa.Table) -> str:
         whole.update(column.is_valid().to_numpy().astype(np.uint8).tobytes())
         if pa.types.is_integer(column.type):
             whole.update(pc.fill_null(column.cast(pa.int64()), 0).to_numpy().astype("<i8").tobytes())
+        elif pa.types.is_fixed_size_binary(column.type):
+            whole.update(np.full(len(column), 36, dtype="<i8").tobytes())
+            whole.update(id_characters(id_bytes(column)).tobytes())
         else:
             text = pc.fill_null(column.cast(pa.string()), "")
             whole.update(pc.binary_length(text).to_numpy().astype("<i8").tobytes())

@@ -165,13 +165,15 @@ class InfeasibleMix(ProvenanceError, ValueError):
 
 
 def shortfall_text(shortfall: Shortfall, unit: str) -> str:
-    """Return one conflicting bound in words."""
-    verb = "needs" if shortfall.bound == "min" else "needs outside it"
-    available = f"available {shortfall.available:,}" if shortfall.available else "no candidate counts for that"
-    return (
-        f"quota {shortfall.quota!r} ({shortfall.bound} {share_text(shortfall.share)}) {verb} "
-        f"{shortfall.needed:,} {unit}, {available}"
-    )
+    """Return what one bound asks for, and what there is, in words."""
+    return need_text(shortfall.quota, shortfall.bound, shortfall.share, shortfall.needed, shortfall.available, unit)
+
+
+def need_text(quota: str, bound: str, share: Fraction, needed: int, available: int, unit: str) -> str:
+    """Return the same of a bound that is given by its parts."""
+    verb = "needs" if bound == "min" else "needs outside it"
+    there = f"available {available:,}" if available else "no candidate counts for that"
+    return f"quota {quota!r} ({bound} {share_text(share)}) {verb} {needed:,} {unit}, {there}"
 
 
 def change_text(change: Change) -> str:

@@ -21,7 +21,12 @@ def current_form(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {
         "format": FORMAT,
         "spec": full_spec(manifest["spec"]),
+        "store": {**manifest["store"], "snapshot": "not recorded"},
         "distinct_documents": manifest["totals"]["documents"],
+        "candidates": {
+            **manifest["candidates"],
+            "left_out": {**manifest["candidates"]["left_out"], "contaminated": 0},
+        },
         "phases": [],
         "decontaminate": None,
         "quotas": [{"phase": None, **claim} for claim in manifest["quotas"]],

@@ -9,17 +9,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from provenance.errors import MissingExtra, UnknownName
+from provenance.mix.draw import I64
+from provenance.mix.drawn import labels, texts, texts_in_order
 from provenance.mix.errors import TrainingSetViolated, WorkersNotSupported
 from provenance.mix.manifest_form import current_form
 from provenance.mix.spec import MixSpec
 from provenance.mix.verify import verify
 from provenance.store import schema
-from provenance.store.views import documents, training_sets
+from provenance.store.views import training_sets
 
 if TYPE_CHECKING:
+    from provenance.export.stream import Stream
     from provenance.store.store import Store
 
 #: Draws that are read at a time.
@@ -27,9 +30,9 @@ _BATCH = 5_000
 
 #: What a reader gets of every draw: its labels as drawn, and the document's facts and text.
 DOCUMENT_COLUMNS = (
-    "position", "document_id", "text", "source", "external_id", "uri", "author", "title", "authored_at", "licence",
-    "licence_class", "origin", "generation", "model", "evidence_rank", "cluster_id", "stratum", "repeat", "n_words",
-    "n_bytes", "n_tokens",
+    "position", "document_id", "content_id", "text", "source", "external_id", "uri", "author", "title", "authored_at",
+    "licence", "licence_class", "origin", "generation", "model", "evidence_rank", "evidence_grade", "cluster_id",
+    "stratum", "repeat", "n_words", "n_bytes", "n_tokens",
 )  # fmt: skip
 
 
@@ -120,21 +123,27 @@ class TrainingSet:
 
     def batches(self, *, start: int = 0, size: int = _BATCH) -> Iterator[pa.Table]:
         """Yield the draws from position `start` on as Arrow tables of at most `size` rows, in order."""
-        item, document = schema.training_set_item, documents
-        own = set(item.c.keys())
-        columns = [item.c[n] if n in own else document.c[n] for n in DOCUMENT_COLUMNS]
-        query = (
-            select(*columns)
-            .join_from(item, document, document.c.document_id == item.c.document_id)
-            .where(item.c.training_set == self.name, item.c.position >= bindparam("low"))
-            .where(item.c.position < bindparam("high"))
-            .order_by(item.c.position)
-        )
-        for low in range(start, len(self), size):
-            yield self.store.fetch(query, {"low": low, "high": min(low + size, len(self))})
+        others = tuple(column for column in DOCUMENT_COLUMNS if column != "text")
+        for low, high, found in texts_in_order(self.store, self.name, low=start, high=len(self)):
+            rows = labels(self.store, self.name, others, low=low, high=high)
+            for first in range(0, len(found), size):
+                part = rows.slice(first, size).append_column("text", found.slice(first, size).cast(pa.string()))
+                yield part.select(list(DOCUMENT_COLUMNS))
 
-    def torch(self) -> Any:
-        """Return the documents as a `torch.utils.data.IterableDataset`, for a loader without worker processes.
+    def labels(self, *columns: str) -> pa.Table:
+        """Return columns of all draws, in order, without reading any text; see `DOCUMENT_COLUMNS`."""
+        return labels(self.store, self.name, columns, low=0, high=len(self))
+
+    def distinct_texts(self) -> Iterator[tuple[I64, pa.Array]]:
+        """Yield every text once, with the position of its first draw, in the order in which they lie in the store."""
+        yield from texts(self.store, self.name, low=0, high=len(self), distinct=True)
+
+    def torch(
+        self, *, rank: int = 0, world_size: int = 1, batch_size: int | None = None, drop_last: bool = False
+    ) -> Stream:
+        """Return the documents as a `torch.utils.data.IterableDataset`, for a loader without workers; see `Stream`.
+
+        A sample is a dictionary, a batch a list of them.
 
         Raises
         ------
@@ -143,24 +152,9 @@ class TrainingSet:
         WorkersNotSupported
             On iteration inside a worker process: another process cannot read an open store. Export the set instead.
         """
-        try:
-            from torch.utils.data import IterableDataset, get_worker_info
-        except ImportError as error:
-            raise MissingExtra("torch", "train") from error
-        documents_of = self
+        from provenance.export.sources import DrawSource, stream_of
 
-        class Documents(IterableDataset):  # type: ignore[type-arg]
-            """The documents of one training set, in its order."""
-
-            def __iter__(self) -> Iterator[dict[str, Any]]:
-                if get_worker_info() is not None:
-                    raise WorkersNotSupported(documents_of.name)
-                return iter(documents_of)
-
-            def __len__(self) -> int:
-                return len(documents_of)
-
-        return Documents()
+        return stream_of(DrawSource(self), rank=rank, world_size=world_size, batch_size=batch_size, drop_last=drop_last)
 
     def datasets(self, *, streaming: bool = False) -> Any:
         """Return the documents as a `datasets.Dataset`, or as an `IterableDataset` that reads while it goes.

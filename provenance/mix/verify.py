@@ -2,28 +2,34 @@
 
 It is written apart from the sampler and shares none of its allocation code. There are two verdicts: as drawn (with the
 labels that every draw records) and as of now (with today's labels: relabelled or removed documents). What cannot be
-checked is said.
+checked is said. `verify_files` does the same from exported files alone.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, false, func, or_, select
 
 from provenance.errors import UnknownName
 from provenance.mix.attributes import known_attributes
 from provenance.mix.digest import ITEM_COLUMNS
-from provenance.mix.errors import ConditionError, SpecError, Violation, share_text
+from provenance.mix.errors import Violation, share_text
 from provenance.mix.manifest_form import current_form, full_spec
 from provenance.mix.spec import MixSpec
-from provenance.mix.verdict import Finding, Unchecked, Verdict, differs, verdict_of
-from provenance.mix.verify_claims import budget_claims, draw_claims, form_claims, sum_claims
-from provenance.mix.verify_quotas import phase_claims, quota_claims, repeat_claims, stratum_claims
-from provenance.mix.verify_rows import Recorded, Rows, missed, read_rows
+from provenance.mix.verdict import Finding, Unchecked, Verdict, differs, guarded, verdict_of
+from provenance.mix.verify_claims import UNKNOWABLE, budget_claims, draw_claims, form_claims, sum_claims
+from provenance.mix.verify_errors import ManifestOfAnotherStore
+from provenance.mix.verify_quotas import counted_claims, quota_claims
+from provenance.mix.verify_read import Terms, read_items, read_rows, read_uses, with_uses
+from provenance.mix.verify_rows import Counts, Rows, missed
+from provenance.mix.verify_strata import order_claims, part_claims, phase_claims, repeat_claims, stratum_claims
 from provenance.mix.verify_texts import contamination, shared_spans
 from provenance.store import schema
 from provenance.store.store import fetch
@@ -45,6 +51,8 @@ def verify(store: Store, name: str, *, manifest: dict[str, Any] | None = None) -
     ------
     UnknownName
         If there is no training set of that name.
+    ManifestOfAnotherStore
+        If there is none, and the manifest given is of another store.
     """
     with store.read() as connection:
         return verify_within(connection, name, manifest=manifest)
@@ -52,85 +60,112 @@ def verify(store: Store, name: str, *, manifest: dict[str, Any] | None = None) -
 
 def verify_within(connection: Connection, name: str, *, manifest: dict[str, Any] | None = None) -> Verdict:
     """Return the verdict inside a transaction, so that a set can be verified before it is committed."""
-    row = _stored_row(connection, name)
-    given: dict[str, Any] = json.loads(row["manifest"]) if manifest is None else manifest
-    found: list[Finding] = []
-    try:
-        claims = current_form(given)
-        spec = MixSpec.from_mapping(claims["spec"])
-        for finding in _findings(connection, name, row, claims, spec):
-            found.append(finding)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        if isinstance(error, ConditionError) and not isinstance(error, SpecError):  # an attribute of another store
-            found.append(Violation("drawn", "the conditions can be read here", "they can", str(error)))
-        else:
-            reason = f"{type(error).__name__}: {error}"
-            found.append(Violation("drawn", "the manifest is complete and well formed", "it is", reason))
-    return verdict_of(name, int(row["n_documents"]), found)
+    row = _stored_row(connection, name, manifest)
+    claims: dict[str, Any] = json.loads(row["manifest"]) if manifest is None else manifest
+    with suppress(KeyError, TypeError, AttributeError, ValueError):  # then it is no manifest of the older layout
+        claims = current_form(claims)
+    return verdict_of(name, int(row["n_documents"]), guarded(_findings(connection, name, row, claims)))
 
 
-def _stored_row(connection: Connection, name: str) -> dict[str, Any]:
+def _stored_row(connection: Connection, name: str, manifest: dict[str, Any] | None) -> dict[str, Any]:
     t = schema.training_set
     rows = fetch(connection, select(t).where(t.c.name == name)).to_pylist()
-    if not rows:
-        known = fetch(connection, select(t.c.name))["name"].to_pylist()
-        raise UnknownName("training set", name, known, hint="See: provenance training-sets")
-    stored: dict[str, Any] = rows[0]
-    return stored
+    if rows:
+        stored: dict[str, Any] = rows[0]
+        return stored
+    own, foreign = _store_id(connection), ((manifest or {}).get("store") or {}).get("store_id")
+    if foreign is not None and foreign != own:
+        raise ManifestOfAnotherStore(name, str(foreign), own)
+    known = fetch(connection, select(t.c.name))["name"].to_pylist()
+    raise UnknownName("training set", name, known, hint="See: provenance training-sets")
 
 
-def _findings(
-    connection: Connection, name: str, row: dict[str, Any], claims: dict[str, Any], spec: MixSpec
-) -> Iterator[Finding]:
-    items = _items(connection, name)
-    yield from form_claims(claims, spec)
-    yield from _identity(row, claims)
-    yield from _store(connection, claims)
-    yield from draw_claims(items, claims)
-    yield from sum_claims(items, claims, spec)
-    yield from _listed(row, claims, spec)
-    yield from _documents(connection, name, spec)
-    attributes = known_attributes(connection)
-    strata = {stratum["stratum"]: stratum["counts"] for stratum in claims["strata"]}
-    drawn = read_rows(connection, name, spec, attributes, Recorded(row["created_at"], strata))
-    yield from budget_claims(drawn, claims)
-    yield from repeat_claims(items, drawn, spec)
-    yield from phase_claims(items, drawn, claims)
-    yield from quota_claims(drawn, claims)
-    yield from stratum_claims(items, drawn, claims)
-    yield from _exclusions(connection, name, drawn, spec)
-    yield from shared_spans(connection, name, spec)
-    yield from contamination(connection, name, claims, spec)
-    yield from _today(read_rows(connection, name, spec, attributes), spec)
-    yield Unchecked("what was drawn from", "the snapshot and the candidates are those of the store as it was then")
+@dataclass(frozen=True)
+class _Set:
+    """What is verified: where it stands, its row in the list of training sets, its claims, and what they ask for."""
+
+    connection: Connection
+    name: str
+    row: dict[str, Any]
+    claims: dict[str, Any]
+    spec: MixSpec
+    terms: Terms
+
+    @property
+    def counts(self) -> Counts:
+        return {stratum["stratum"]: stratum["counts"] for stratum in self.claims["strata"]}
 
 
-def _items(connection: Connection, name: str) -> pa.Table:
-    item = schema.training_set_item.c
-    columns = [item.position, *(item[column] for column in ITEM_COLUMNS)]
-    return fetch(connection, select(*columns).where(item.training_set == name).order_by(item.position))
+def _findings(connection: Connection, name: str, row: dict[str, Any], claims: dict[str, Any]) -> Iterator[Finding]:
+    yield from guarded(_identity(row, claims))
+    yield from guarded(_store(connection, claims))
+    spec = MixSpec.from_mapping(claims["spec"])
+    yield from guarded(form_claims(claims, spec))
+    yield from guarded(_listed(row, claims, spec))
+    own = _Set(connection, name, row, claims, spec, Terms(spec, known_attributes(connection)))
+    items, drawn = read_items(connection, name, own.terms)
+    today: Rows | None = None  # known already where documents matter for nothing else
+    if drawn is None:
+        drawn = read_rows(connection, name, own.terms, (row["created_at"], own.counts))
+    else:
+        today = drawn
+    with ThreadPoolExecutor(1) as aside:  # the database joins while the draws are counted
+        uses = aside.submit(read_uses, connection, name, spec) if today is not None else None
+        documents = aside.submit(_compared, own)
+        yield from of_items(items, claims)
+        if uses is not None and uses.result():
+            drawn, today = with_uses(drawn, uses.result(), own.counts)
+        yield from of_draws(items, drawn, claims)
+        compared = documents.result()
+    yield from guarded(_exclusions(own, drawn))
+    yield from guarded(shared_spans(connection, name, spec))
+    yield from guarded(contamination(connection, name, claims, spec))
+    yield from guarded(_documents(own, drawn, today, compared))
+    yield from UNKNOWABLE
 
 
-def _identity(row: dict[str, Any], claims: dict[str, Any]) -> Iterator[Violation]:
+def of_items(items: pa.Table, claims: dict[str, Any]) -> Iterator[Finding]:
+    """Check what is recorded of the draws, whatever was asked for."""
+    yield from guarded(draw_claims(items, claims))
+    yield from guarded(sum_claims(items, claims))
+
+
+def of_draws(items: pa.Table, drawn: Rows, claims: dict[str, Any]) -> Iterator[Finding]:
+    """Check what the draws themselves decide."""
+    yield from guarded(part_claims(claims, drawn.spec))
+    yield from guarded(budget_claims(drawn, claims))
+    yield from guarded(repeat_claims(items, drawn))
+    yield from guarded(phase_claims(drawn, claims))
+    yield from guarded(quota_claims(drawn, claims))
+    yield from guarded(counted_claims(drawn, claims))
+    yield from guarded(stratum_claims(items, drawn, claims))
+    yield from guarded(order_claims(items, drawn))
+
+
+def _identity(row: dict[str, Any], claims: dict[str, Any]) -> Iterator[Finding]:
     yield from differs("name", row["name"], claims["name"])
     yield from differs("digest in the store's list of training sets", claims["digest"], row["digest"])
-    yield from differs(
-        "specification in the store's list of training sets", claims["spec"], full_spec(json.loads(row["spec"]))
-    )
+    listed = full_spec(json.loads(row["spec"]))
+    yield from differs("specification in the store's list of training sets", claims["spec"], listed)
     yield from differs("manifest in the store", claims, current_form(json.loads(row["manifest"])))
 
 
-def _store(connection: Connection, claims: dict[str, Any]) -> Iterator[Violation]:
-    setting, tokenizer = schema.setting.c, schema.tokenizer.c
+def _store_id(connection: Connection) -> str:
+    setting = schema.setting.c
     values = fetch(connection, select(setting.value).where(setting.name == "store_id"))["value"].to_pylist()
-    yield from differs("store that it was drawn from", claims["store"]["store_id"], json.loads(values[0]))
-    if claims["tokenizer"] is not None:
-        name = claims["tokenizer"]["name"]
-        digests = fetch(connection, select(tokenizer.digest).where(tokenizer.name == name))["digest"].to_pylist()
-        yield from differs(f"digest of the tokenizer {name!r}", claims["tokenizer"]["digest"], *digests or ["none"])
+    return str(json.loads(values[0]))
 
 
-def _listed(row: dict[str, Any], claims: dict[str, Any], spec: MixSpec) -> Iterator[Violation]:
+def _store(connection: Connection, claims: dict[str, Any]) -> Iterator[Finding]:
+    tokenizer, claimed = schema.tokenizer.c, claims["tokenizer"]
+    yield from differs("store that it was drawn from", claims["store"]["store_id"], _store_id(connection))
+    if claimed is not None:
+        name = claimed["name"]
+        found = fetch(connection, select(tokenizer.digest).where(tokenizer.name == name))["digest"].to_pylist()
+        yield from differs(f"digest of the tokenizer {name!r}", claimed["digest"], *found or ["none"])
+
+
+def _listed(row: dict[str, Any], claims: dict[str, Any], spec: MixSpec) -> Iterator[Finding]:
     """Check what the store's list of training sets says beside the manifest."""
     for unit, total in claims["totals"].items():
         yield from differs(f"{unit} in the store's list of training sets", total, row[f"n_{unit}"])
@@ -139,55 +174,83 @@ def _listed(row: dict[str, Any], claims: dict[str, Any], spec: MixSpec) -> Itera
     yield from differs("human share in the store's list of training sets", share, row["human_share"])
 
 
-def _documents(connection: Connection, name: str, spec: MixSpec) -> Iterator[Violation]:
-    """Check that every draw's size and source are its document's."""
+def _compared(own: _Set) -> tuple[int, int, int, int]:
+    """Count the draws whose document is gone, differs in size or source, has no count of tokens, or other labels."""
     item, document, count = schema.training_set_item.c, schema.document.c, schema.token_count.c
     joined = schema.training_set_item.outerjoin(schema.document, document.document_id == item.document_id)
-    wrong = or_(item.n_words != document.n_words, item.n_bytes != document.n_bytes, item.source != document.source)
-    if spec.tokenizer is not None:
-        counted = (count.content_id == document.content_id) & (count.tokenizer == spec.tokenizer)
-        joined = joined.outerjoin(schema.token_count, counted)
-        wrong = or_(wrong, item.n_tokens.is_distinct_from(count.n_tokens) & count.n_tokens.is_not(None))
-    query = select(func.count().filter(document.document_id.is_(None)), func.count().filter(wrong)).where(
-        item.training_set == name
+    wrong: ColumnElement[bool] = or_(
+        item.n_words != document.n_words, item.n_bytes != document.n_bytes, item.source != document.source
     )
-    gone, differing = connection.execute(query.select_from(joined)).one()
+    uncounted: ColumnElement[bool] = false()
+    if own.spec.tokenizer is None:
+        wrong = or_(wrong, item.n_tokens.is_not(None))
+    else:
+        counted = (count.content_id == document.content_id) & (count.tokenizer == own.spec.tokenizer)
+        joined = joined.outerjoin(schema.token_count, counted)
+        uncounted = count.n_tokens.is_(None) & document.document_id.is_not(None)
+        wrong = or_(wrong, item.n_tokens.is_distinct_from(count.n_tokens) & count.n_tokens.is_not(None))
+    read = own.terms.columns | ({"evidence_rank"} if "evidence_grade" in own.terms.columns else set())
+    labels = ["origin", *sorted(read & set(ITEM_COLUMNS) - {"origin", "source", "document_id"})]
+    relabelled = or_(*(item[c].is_distinct_from(document[c]) for c in labels))
+    tests = (document.document_id.is_(None), wrong, uncounted, relabelled)
+    query = select(*(func.count().filter(test) for test in tests)).where(item.training_set == own.name)
+    found = own.connection.execute(query.select_from(joined)).one()
+    return int(found[0]), int(found[1]), int(found[2]), int(found[3])
+
+
+def _documents(own: _Set, drawn: Rows, today: Rows | None, compared: tuple[int, int, int, int]) -> Iterator[Finding]:
+    """Check that draws are as their documents, and what holds today.
+
+    Parameters
+    ----------
+    today : how the draws stand today if all labels that filter and quotas read are as they were; None if not known
+    """
+    gone, differing, unknown, changed = compared
     yield from differs("documents that are no longer in the store", 0, gone, "now")
     yield from differs("draws whose words, bytes, tokens or source are not their document's", 0, differing)
+    if unknown:
+        yield Unchecked(f"tokens of {unknown:,} draws", "the store has no counts of their texts by this tokenizer")
+    if gone or differing or changed or today is None:
+        today = read_rows(own.connection, own.name, own.terms)
+    # Where nothing that is read has changed, the quotas hold today as they did then.
+    yield from _failing(drawn, "now") if today is drawn else _today(today)
 
 
-def _exclusions(connection: Connection, name: str, drawn: Rows, spec: MixSpec) -> Iterator[Violation]:
-    item, document = schema.training_set_item.c, schema.document.c
+def _failing(drawn: Rows, verdict: str) -> Iterator[Violation]:
     failing = int((~drawn.mask("passes") & drawn.mask("is_there")).sum())
+    yield from differs("draws that do not pass the filter", 0, failing, verdict)
+
+
+def _exclusions(own: _Set, drawn: Rows) -> Iterator[Finding]:
+    item, document = schema.training_set_item.c, schema.document.c
+    failing = int((~drawn.mask("passes")).sum())
     yield from differs("draws that do not pass the filter", 0, failing)
     yield from differs("used documents where unused ones were wanted", 0, int(drawn.spoilt().sum()))
-    if not spec.exclude.training_sets:
+    exclude = own.spec.exclude
+    if not exclude.training_sets:
         return
-    others = select(item.document_id).where(item.training_set.in_(spec.exclude.training_sets))
+    others = select(item.document_id).where(item.training_set.in_(exclude.training_sets))
     texts = select(document.content_id).where(document.document_id.in_(others))
-    own = select(document.document_id).where(document.content_id.in_(texts))
-    forbidden = item.document_id.in_(own) | item.document_id.in_(others)
-    if spec.exclude.clusters:
-        copies = select(item.cluster_id).where(item.training_set.in_(spec.exclude.training_sets))
+    same = select(document.document_id).where(document.content_id.in_(texts))
+    forbidden = item.document_id.in_(same) | item.document_id.in_(others)
+    if exclude.clusters:
+        copies = select(item.cluster_id).where(item.training_set.in_(exclude.training_sets))
         forbidden |= item.cluster_id.in_(copies)
-    query = select(func.count()).select_from(schema.training_set_item).where(item.training_set == name, forbidden)
-    yield from differs("draws from excluded training sets", 0, connection.execute(query).scalar_one())
+    query = select(func.count()).select_from(schema.training_set_item).where(item.training_set == own.name, forbidden)
+    yield from differs("draws from excluded training sets", 0, own.connection.execute(query).scalar_one())
 
 
-def _today(rows: Rows, spec: MixSpec) -> Iterator[Violation]:
+def _today(rows: Rows) -> Iterator[Violation]:
     """Check filter and quotas by today's labels; what was removed counts for nothing."""
+    yield from _failing(rows, "now")
     there = rows.mask("is_there")
-    failing = int((~rows.mask("passes") & there).sum())
-    yield from differs("draws that do not pass the filter", 0, failing, "now")
-    phases = rows.phases()
-    for i, quota in enumerate(spec.all_quotas):
-        inside = there & phases[i]
-        total = int(rows.sizes[inside].sum())
-        for count in rows.counts(i):
+    left = Rows(rows.table.filter(pa.array(there)), rows.sizes[there], rows.spec)
+    for i, (quota, base) in enumerate(zip(rows.spec.all_quotas, left.bases(), strict=True)):
+        for count in base.counts(i):
             for bound, share in (("min", quota.min), ("max", quota.max)):
-                units = int(rows.sizes[count.rows(bound) & inside].sum())
-                if share is not None and missed(share, bound, units, total):
+                units = base.units_of(count.rows(bound))
+                if share is not None and missed(share, bound, units, base.units):
                     title = f"quota {quota.name!r}" + ("" if count.group is None else f" for {count.group!r}")
                     side = "at least" if bound == "min" else "at most"
-                    found = f"{units:,} of {total:,}"
+                    found = f"{units:,} of {base.units:,}"
                     yield Violation("now", f"{title} ({bound})", f"{side} {share_text(share)}", found)

@@ -37,14 +37,6 @@ def contamination(connection: Connection, name: str, claims: dict[str, Any], spe
         yield from differs(_CLEAN, 0, _n_shared(connection, name, known))
 
 
-def contamination_of(texts: pa.ChunkedArray, claims: dict[str, Any], spec: MixSpec) -> Iterator[Finding]:
-    """Check the same for texts at hand."""
-    known, unchecked = known_runs(claims, spec)
-    yield from unchecked
-    if known is not None:
-        yield from differs(_CLEAN, 0, sum(int(known.shared_by(chunk).sum()) for chunk in texts.chunks))
-
-
 def known_runs(claims: dict[str, Any], spec: MixSpec) -> tuple[KnownRuns | None, list[Finding]]:
     """Return the runs of the files, or None where they are not at hand as they were."""
     if spec.decontaminate is None:
@@ -53,14 +45,14 @@ def known_runs(claims: dict[str, Any], spec: MixSpec) -> tuple[KnownRuns | None,
     try:
         against = read_against(spec.decontaminate)
     except EvaluationSetUnreadable as error:
-        return None, [Unchecked(_CLEAN, f"{error.file}: {error.reason}")]
-    if against.files != claimed:
-        digests = {file["file"]: file["sha256"] for file in against.files}
-        changed = [file["file"] for file in claimed if digests.get(file["file"]) != file["sha256"]]
-        if not changed and len(digests) == len(claimed):  # the same files: then the numbers of texts were changed
-            return None, list(differs("files to decontaminate against", claimed, against.files))
-        return None, [Unchecked(_CLEAN, f"{', '.join(changed) or 'the files'}: not what was compared with then")]
-    return against.runs(), []
+        return None, [Unchecked("decontaminate", f"{error.file}: {error.reason}")]
+    digests = {file["file"]: file["sha256"] for file in against.files}
+    others = [str(file["file"]) for file in claimed if digests.get(file["file"]) != file["sha256"]]
+    if others or len(digests) != len(claimed):
+        which = ", ".join(others) or "the files"
+        return None, [Unchecked("decontaminate", f"{which}: not what was compared with then")]
+    wrong: list[Finding] = list(differs("files to decontaminate against", claimed, against.files))
+    return against.runs(), wrong  # the same files: at most their numbers of texts were changed
 
 
 def _n_shared(connection: Connection, name: str, known: KnownRuns) -> int:

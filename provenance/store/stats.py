@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from provenance.store.store import Store
 
-_TOTALS = """
-    SELECT count(*) AS n_documents, coalesce(sum(n_words), 0)::BIGINT AS n_words,
-           coalesce(sum(n_bytes), 0)::BIGINT AS n_bytes,
-           count(*) FILTER (is_representative) AS n_representatives,
-           coalesce(sum(n_words) FILTER (origin = 'human'), 0)::BIGINT AS human_words,
-           coalesce(sum(n_bytes) FILTER (origin = 'human'), 0)::BIGINT AS human_bytes,
-           coalesce(sum(n_words) FILTER (is_representative), 0)::BIGINT AS representative_words,
-           coalesce(sum(n_words) FILTER (is_representative AND origin = 'human'), 0)::BIGINT
-               AS human_representative_words
-    FROM document
+#: One pass over the documents; everything else is summed over its few rows.
+_PIECES = """
+    SELECT source, origin, generation, evidence_rank, is_representative, count(*) AS n_documents,
+           sum(n_words)::BIGINT AS n_words, sum(n_bytes)::BIGINT AS n_bytes
+    FROM document GROUP BY ALL ORDER BY source, origin, generation NULLS LAST, evidence_rank
 """
-_BY_ORIGIN = """
-    SELECT source, origin, generation, sum(n_documents)::BIGINT AS n_documents, sum(n_words)::BIGINT AS n_words,
-           sum(n_bytes)::BIGINT AS n_bytes, sum(n_representatives)::BIGINT AS n_representatives
-    FROM composition GROUP BY ALL ORDER BY source, origin, generation NULLS LAST
-"""
-_EVIDENCE = """
-    SELECT evidence_rank, sum(n_words)::BIGINT AS n_words FROM document WHERE origin = 'human'
-    GROUP BY ALL ORDER BY evidence_rank
-"""
+_COUNTS = ("n_documents", "n_words", "n_bytes")
 
 
 @dataclass(frozen=True)
@@ -68,15 +56,52 @@ class Stats:
 
 def read_stats(store: Store) -> Stats:
     """Return the composition of the store."""
-    evidence = store.fetch(_EVIDENCE)
+    pieces = store.fetch(_PIECES).to_pylist()
     return Stats(
-        rows=store.fetch(_BY_ORIGIN).to_pylist(),
-        totals=store.fetch(_TOTALS).to_pylist()[0],
-        human_evidence=dict(zip(*(column.to_pylist() for column in evidence.columns), strict=True)),
+        rows=_composition(pieces),
+        totals=_totals(pieces),
+        human_evidence=_human_evidence(pieces),
         n_quarantined=_count(store, "quarantine"),
         n_training_sets=_count(store, "training_set"),
         n_models=_count(store, "model"),
     )
+
+
+def _composition(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for piece in pieces:
+        labels = {name: piece[name] for name in ("source", "origin", "generation")}
+        row = rows.setdefault(tuple(labels.values()), {**labels, **dict.fromkeys((*_COUNTS, "n_representatives"), 0)})
+        for name in _COUNTS:
+            row[name] += piece[name]
+        row["n_representatives"] += piece["n_documents"] * piece["is_representative"]
+    return list(rows.values())
+
+
+def _totals(pieces: list[dict[str, Any]]) -> dict[str, int]:
+    human = [piece for piece in pieces if piece["origin"] == "human"]
+    representative = [piece for piece in pieces if piece["is_representative"]]
+    both = [piece for piece in human if piece["is_representative"]]
+    return {
+        **{name: _sum(pieces, name) for name in _COUNTS},
+        "n_representatives": _sum(representative, "n_documents"),
+        "human_words": _sum(human, "n_words"),
+        "human_bytes": _sum(human, "n_bytes"),
+        "representative_words": _sum(representative, "n_words"),
+        "human_representative_words": _sum(both, "n_words"),
+    }
+
+
+def _human_evidence(pieces: list[dict[str, Any]]) -> dict[int, int]:
+    words: Counter[int] = Counter()
+    for piece in pieces:
+        if piece["origin"] == "human":
+            words[piece["evidence_rank"]] += piece["n_words"]
+    return dict(sorted(words.items()))
+
+
+def _sum(pieces: list[dict[str, Any]], name: str) -> int:
+    return sum(piece[name] for piece in pieces)
 
 
 def _count(store: Store, table: str) -> int:

@@ -1,4 +1,4 @@
-"""Laws of packing: all tokens but less than a block, in order, quotas kept in tokens."""
+"""Laws of packing: all tokens but less than a block of each phase, in order, quotas kept in tokens."""
 
 from __future__ import annotations
 
@@ -8,76 +8,116 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.export.packing import Streams, block_slack, pack, segments
-from provenance.mix.strata import Constraint
+from provenance.export.packing import TokenLine, pack, segments, stretches
+from provenance.export.shares import slack_of
+from provenance.mix.strata import Constraint, PhaseShare
 
 
 @st.composite
-def cases(draw):
+def cases(draw, max_phases=1):
+    """Return a line of tokens, the length of blocks, and the strata of every phase."""
     n_strata = draw(st.integers(1, 4))
     before, after = draw(st.integers(0, 2)), draw(st.integers(0, 1))
-    lengths = [draw(st.lists(st.integers(0, 40), max_size=12)) for _ in range(n_strata)]
-    positions = iter(draw(st.permutations(range(sum(map(len, lengths))))))
-    rows = tuple(np.array(sorted(next(positions) for _ in one), dtype=np.int64) for one in lengths)
-    streams = Streams(rows, before, tuple(np.array(one, dtype=np.int64) for one in lengths), after)
+    n_draws = draw(st.integers(0, 30))
+    own = np.array(draw(st.lists(st.integers(0, 40), min_size=n_draws, max_size=n_draws)), dtype=np.int64)
+    stratum = draw(st.lists(st.integers(0, n_strata - 1), min_size=n_draws, max_size=n_draws))
+    line = TokenLine.of(own, np.array(stratum, dtype=np.int64), n_strata, before=before, after=after)
+    phase = np.array(draw(st.lists(st.integers(0, max_phases - 1), min_size=n_strata, max_size=n_strata)))
     block_length = draw(st.integers(2, 30))
-    assume(streams.totals().sum() >= block_length)
-    return streams, block_length
+    assume(line.starts[-1] >= block_length)
+    return line, block_length, [phase == number for number in range(max_phases)]
 
 
-@given(cases())
+def placed(line, packing):
+    return segments(line, stretches(line, packing)).to_pylist()
+
+
+@given(cases(max_phases=3))
 def test_every_token_is_packed_once_and_in_order(case):
-    streams, block_length = case
-    packing = pack(streams, [], block_length=block_length)
-    size = packing.n_blocks * block_length
-    assert 0 <= streams.totals().sum() - size < block_length
-    filled = np.zeros(size, dtype=int)
-    for target, length in zip(packing.target, packing.length, strict=True):
-        filled[target : target + length] += 1
-        assert target // block_length == (target + length - 1) // block_length
-    assert (filled == 1).all()
-    table = segments(streams, packing)
+    line, block_length, phases = case
+    packing = pack(line, [], block_length=block_length, phases=phases)
+    totals = np.diff(line.bases)
+    for members, n_blocks in zip(phases, packing.n_blocks, strict=True):
+        assert n_blocks == totals[members].sum() // block_length
+    size = sum(packing.n_blocks) * block_length
+    found = stretches(line, packing)
+    assert (found.target == np.concatenate([[0], np.cumsum(found.length)[:-1]])[: len(found.target)]).all()
+    assert found.length.sum() == size
+    assert (found.target // block_length == (found.target + found.length - 1) // block_length).all()
     own = np.zeros(size, dtype=int)
     seen = {}
-    for row in table.to_pylist():
+    for row in placed(line, packing):
         own[row["token_offset"] : row["token_offset"] + row["n_tokens"]] += 1
         seen.setdefault((row["stratum"], row["position"]), []).append((row["document_offset"], row["n_tokens"]))
     assert own.max(initial=0) <= 1
-    for k, (rows, lengths) in enumerate(zip(streams.rows, streams.own, strict=True)):
-        cut = False
-        for position, length in zip(rows.tolist(), lengths.tolist(), strict=True):
-            parts = sorted(seen.get((k, position), []))
+    for k in range(len(totals)):
+        cut, draws = False, slice(line.borders[k], line.borders[k + 1])
+        for position, length in zip(line.rows[draws].tolist(), line.own[draws].tolist(), strict=True):
             reached = 0
-            for start, n in parts:
+            for start, n in sorted(seen.pop((k, position), [])):
                 assert start == reached
                 reached += n
             assert reached <= length
             assert not (cut and reached)
             cut = cut or reached < length
+    assert not seen
+
+
+@given(cases(max_phases=3))
+def test_phases_stand_one_after_the_other(case):
+    line, block_length, phases = case
+    packing = pack(line, [], block_length=block_length, phases=phases)
+    ends = np.cumsum(packing.n_blocks) * block_length
+    for row in placed(line, packing):
+        phase = next(number for number, members in enumerate(phases) if members[row["stratum"]])
+        assert np.searchsorted(ends, row["token_offset"], side="right") == phase
 
 
 @given(cases(), st.data())
 def test_a_minimum_that_holds_before_packing_holds_after(case, data):
-    streams, block_length = case
-    n = len(streams.rows)
+    line, block_length, _ = case
+    n = len(line.borders) - 1
     members = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    own = np.array([int(one.sum()) for one in streams.own])
-    others = int(streams.totals()[~members].sum())
+    own = np.add.reduceat(np.append(line.own, 0), line.borders[:-1]) * (np.diff(line.borders) > 0)
+    others = int(np.diff(line.bases)[~members].sum())
     assume(own.sum() > 0)
     share = Fraction(int(own[members].sum()), int(own.sum()))
     constraint = Constraint("human", None, "min", share, members)
-    packing = pack(streams, [constraint], block_length=block_length)
-    table = segments(streams, packing)
-    counted = sum(row["n_tokens"] for row in table.to_pylist() if members[row["stratum"]])
-    total = sum(row["n_tokens"] for row in table.to_pylist())
+    packing = pack(line, [constraint], block_length=block_length)
+    rows = placed(line, packing)
+    counted = sum(row["n_tokens"] for row in rows if members[row["stratum"]])
+    total = sum(row["n_tokens"] for row in rows)
     if others >= block_length:  # there is enough that can be cut without touching what the quota wants
         assert constraint.slack(counted, total) >= 0
-    [slack] = block_slack(table, [constraint], n_blocks=packing.n_blocks, block_length=block_length)
-    missing = [
-        share * sum(r["n_tokens"] for r in table.to_pylist() if r["token_offset"] < b * block_length)
-        - sum(
-            r["n_tokens"] for r in table.to_pylist() if r["token_offset"] < b * block_length and members[r["stratum"]]
-        )
-        for b in range(1, packing.n_blocks + 1)
-    ]
-    assert slack == max(0, max(-(-m.numerator // m.denominator) for m in missing))
+    assert found_slack(line, packing, constraint, block_length) == worst(rows, constraint, packing, block_length)
+
+
+@given(cases(max_phases=2), st.data())
+def test_a_quota_of_a_phase_is_counted_in_its_phase(case, data):
+    line, block_length, phases = case
+    n, base = len(line.borders) - 1, phases[1]
+    members = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n))) & base
+    share, bound = data.draw(st.fractions(0, 1)), data.draw(st.sampled_from(["min", "max"]))
+    constraint = Constraint("own", None, bound, share, members, PhaseShare("late", Fraction(1, 2)), base)
+    packing = pack(line, [constraint], block_length=block_length, phases=phases)
+    rows = [row for row in placed(line, packing) if base[row["stratum"]]]
+    assert found_slack(line, packing, constraint, block_length) == worst(rows, constraint, packing, block_length)
+
+
+def found_slack(line, packing, constraint, block_length):
+    table = segments(line, stretches(line, packing))
+    block, stratum = table["token_offset"].to_numpy() // block_length, table["stratum"].to_numpy()
+    [slack] = slack_of(block, sum(packing.n_blocks), stratum, table["n_tokens"].to_numpy(), [constraint])
+    return slack
+
+
+def worst(rows, constraint, packing, block_length):
+    """Count by hand by how many tokens the worst prefix of blocks misses a quota."""
+    most = Fraction(0)
+    for b in range(1, sum(packing.n_blocks) + 1):
+        prefix = [row for row in rows if row["token_offset"] < b * block_length]
+        total = sum(row["n_tokens"] for row in prefix)
+        counted = sum(row["n_tokens"] for row in prefix if constraint.members[row["stratum"]])
+        missing = constraint.share * total - counted
+        most = max(most, missing if constraint.bound == "min" else -missing)
+    return -(-most.numerator // most.denominator)

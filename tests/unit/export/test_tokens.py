@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from provenance.errors import UnknownName
+from provenance.export.encoding import Encoded
 from provenance.export.files import file_sha256
 from provenance.export.tokens import TokenBlocks, export_tokens
 from provenance.mix.digest import mapping_digest
@@ -143,7 +144,7 @@ def test_a_full_disk_leaves_nothing(made, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    monkeypatch.setattr(Encoded, "copy_to", full)
     with pytest.raises(ExportFailed, match="No space left"):
         export_tokens(made, tmp_path / "out")
     assert list(tmp_path.glob("*out*")) == []

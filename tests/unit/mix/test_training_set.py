@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from provenance.errors import UnknownName
+from provenance.mix import drawn
 from provenance.mix.errors import WorkersNotSupported
 from provenance.mix.make import make_training_set
 from provenance.mix.spec import MixSpec
@@ -46,11 +47,45 @@ def test_as_torch_dataset(made):
     assert len(dataset) == len(made)
 
 
-def test_torch_workers_are_refused(made, monkeypatch):
-    torch_data = pytest.importorskip("torch.utils.data")
-    monkeypatch.setattr(torch_data, "get_worker_info", lambda: object())
-    with pytest.raises(WorkersNotSupported, match="num_workers=0"):
-        next(iter(made.torch()))
+@pytest.mark.parametrize("window", [1, 2_000, 1 << 40])
+@pytest.mark.parametrize("start", [0, 7])
+def test_texts_are_put_in_order_through_files(made, monkeypatch, window, start):
+    expected = list(made)[start:]
+    monkeypatch.setattr(drawn, "_WINDOW_BYTES", window)
+    monkeypatch.setattr(drawn, "_MOST_WINDOWS", 12)
+    batches = list(made.batches(start=start, size=10))
+    assert max(batch.num_rows for batch in batches) <= 10
+    assert [row for batch in batches for row in batch.to_pylist()] == expected
+    n_windows = len(list(drawn.texts_in_order(made.store, "m", low=start, high=len(made))))
+    assert (n_windows == 1) == (window > 1 << 30)
+    assert n_windows <= 13
+
+
+def test_rows_know_their_text_and_its_evidence(made, store):
+    facts = {
+        row["document_id"]: row
+        for row in store.fetch(
+            "SELECT document_id, content_id, text, evidence_grade, licence FROM documents"
+        ).to_pylist()
+    }
+    for row in made:
+        assert {name: row[name] for name in facts[row["document_id"]]} == facts[row["document_id"]]
+    assert made.labels("position", "evidence_grade").to_pylist() == [
+        {"position": row["position"], "evidence_grade": row["evidence_grade"]} for row in made
+    ]
+
+
+def test_every_text_comes_once(store):
+    twice = make_training_set(store, MixSpec(name="twice", budget={"words": 30_000}, repeats={"max": 2}))
+    rows = list(twice)
+    assert max(row["repeat"] for row in rows) == 1
+    assert len(list(row for batch in twice.batches() for row in batch.to_pylist())) == len(twice)
+    found = [(int(p), text) for positions, texts in twice.distinct_texts()
+             for p, text in zip(positions, texts.to_pylist(), strict=True)]  # fmt: skip
+    firsts = {}
+    for row in rows:
+        firsts.setdefault(row["text"], row["position"])
+    assert sorted(found) == sorted((position, text) for text, position in firsts.items())
 
 
 def test_as_hugging_face_dataset(made):
