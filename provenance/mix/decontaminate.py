@@ -15,6 +15,7 @@ from provenance.errors import ProvenanceError
 from provenance.ingest.inputs import Input, find_inputs
 from provenance.ingest.readers import reader_for
 from provenance.ingest.readers.base import ReadOptions
+from provenance.ingest.readers.whole import WholeFileReader
 from provenance.mix.errors import EvaluationSetUnreadable
 from provenance.mix.spec import Decontaminate
 
@@ -76,7 +77,8 @@ def _texts_of(file: Input) -> Iterator[str]:
         for refused in chunk.refused:
             raise EvaluationSetUnreadable(file.name, f"{refused.place} cannot be read ({refused.reason})")
         for record in chunk.records:
-            yield from _strings(record)
+            # What a file that is one document brings beside its text is the path it stands at.
+            yield from _strings(record["text"] if isinstance(reader, WholeFileReader) else record)
 
 
 def _strings(value: Any) -> Iterator[str]:

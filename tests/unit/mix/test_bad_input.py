@@ -77,11 +77,7 @@ def test_evaluation_files_of_any_format(store, tmp_path):
     assert "h3" in ids(made)
     claim = made.manifest["decontaminate"]
     assert claim["n_excluded"] == 2
-    assert [(f["n_texts"], f["n_short"]) for f in claim["files"]] == [
-        (2, 1),
-        (2, 1),
-        (3, 3),
-    ]  # a text file has an id and a title
+    assert [(f["n_texts"], f["n_short"]) for f in claim["files"]] == [(2, 1), (2, 1), (1, 1)]
     assert verify(store, "m").violations == ()
     (tmp_path / "qa.jsonl").unlink()
     assert any("decontaminate" in unchecked.claim for unchecked in verify(store, "m").unchecked)
