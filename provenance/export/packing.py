@@ -2,8 +2,9 @@
 
 A block of one stratum is pure; packing a stream that is mixed already could hold no share, because one document nearly
 fills a batch. All tokens are packed but fewer than one block's worth, which are cut from ends where no quota needs
-them. What is left of every stratum behind its last full block goes into a few mixed blocks at the very end. The phases
-of a curriculum are packed each for itself and stand one after the other, so every phase may lose a part of a block.
+them. What is left of every stratum behind its last full block goes in equal parts into a few mixed blocks, which stand
+at even distances among the others. The phases of a curriculum are packed each for itself and stand one after the other,
+so every phase may lose a part of a block.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from provenance.export.cutting import cut
+from provenance.export.sequence import block_order
 from provenance.mix.draw import I64
-from provenance.mix.order import interleaved
 from provenance.mix.strata import Constraint, Mask
 
 
@@ -177,26 +178,34 @@ def _pack_phase(
     number = np.arange(len(owner)) - np.repeat(_sums(full)[:-1], full)
     source = line.bases[owner] + number * block_length
     own = line.own_before(source + block_length) - line.own_before(source)
-    order = interleaved(own, owner, constraints, len(kept)).permutation
     behind = full * block_length
-    tails = _tails(kept - behind, line.bases[:-1] + behind, block_length)  # (n, 3)
-    whole = np.full(len(owner), block_length)
-    return (
-        np.concatenate([source[order], tails[:, 0]]),
-        np.concatenate([whole, tails[:, 1]]),
-        np.concatenate([np.arange(len(owner)) * block_length, tails[:, 2] + len(owner) * block_length]) + start,
-    )
+    mixed = _mixed(kept - behind, block_length)  # (m, K)
+    ends = (line.bases[:-1] + behind) + np.cumsum(mixed, axis=0)
+    mixed_own = line.own_before(ends) - line.own_before(ends - mixed)
+    order = block_order(own, owner, mixed_own, constraints)
+    block, stratum = np.nonzero(mixed)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    inside = (np.cumsum(mixed, axis=1) - mixed)[block, stratum]
+    targets = np.concatenate([place[: len(owner)] * block_length, place[len(owner) + block] * block_length + inside])
+    sources = np.concatenate([source, (ends - mixed)[block, stratum]])
+    lengths = np.concatenate([np.full(len(owner), block_length), mixed[block, stratum]])
+    ascending = np.argsort(targets)
+    return sources[ascending], lengths[ascending], targets[ascending] + start
 
 
-def _tails(rest: I64, source: I64, block_length: int) -> I64:
-    """Return source, length and place of the pieces that fill the mixed blocks, none of them in two blocks."""
-    ends = np.cumsum(rest)
-    starts = ends - rest
-    borders = np.arange(0, int(rest.sum()) + 1, block_length)
-    cuts = np.unique(np.concatenate([starts, ends, borders]))
-    low, high = cuts[:-1], cuts[1:]
-    stratum = np.searchsorted(ends, low, side="right")
-    return np.column_stack([source[stratum] + low - starts[stratum], high - low, low]).astype(np.int64)
+def _mixed(rest: I64, block_length: int) -> I64:
+    """Return how many tokens of every stratum stand in every mixed block: as equal parts of each as can be."""
+    n_blocks, left = int(rest.sum()) // block_length, rest.copy()
+    parts = np.zeros((n_blocks, len(rest)), dtype=np.int64)
+    for number in range(n_blocks):
+        remaining = n_blocks - number
+        parts[number] = left // remaining
+        more = left % remaining  # those with the largest remainder give one token more
+        short = block_length - int(parts[number].sum())
+        parts[number, np.argsort(-more, kind="stable")[:short]] += 1
+        left -= parts[number]
+    return parts
 
 
 def _sums(parts: I64) -> I64:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.export.sequence import walk, worst_of
 from provenance.mix.draw import I64
 from provenance.mix.errors import QuotaNotMet, share_text
-from provenance.mix.order import prefix_slack
 from provenance.mix.spec_fields import exact
 from provenance.mix.strata import Constraint, Mask, PhaseShare
 
@@ -37,8 +38,22 @@ def phase_masks(manifest: dict[str, Any]) -> dict[str, Mask]:
     return {p["phase"]: np.array([name == p["phase"] for name in of], dtype=bool) for p in manifest["phases"]}
 
 
-def slack_of(group: I64, n_groups: int, stratum: I64, n_tokens: I64, constraints: Sequence[Constraint]) -> list[int]:
-    """Return for every constraint the most tokens by which any prefix of blocks (or sequences) misses it; exact.
+@dataclass(frozen=True)
+class Slack:
+    """How many tokens a quota is missed by at most, in blocks or in sequences one after the other.
+
+    Attributes
+    ----------
+    prefix : by any prefix of them
+    batch : by any stretch of them, and so by any batch
+    """
+
+    prefix: int
+    batch: int
+
+
+def slack_of(group: I64, n_groups: int, stratum: I64, n_tokens: I64, constraints: Sequence[Constraint]) -> list[Slack]:
+    """Return for every constraint how far it is missed at most, one block (or sequence) after the other; exact.
 
     Parameters
     ----------
@@ -51,12 +66,13 @@ def slack_of(group: I64, n_groups: int, stratum: I64, n_tokens: I64, constraints
             np.bincount(group, weights=weights, minlength=n_groups).astype(np.int64)
             for weights in (inside, np.where(constraint.members[stratum], inside, 0))
         )
-        slack += prefix_slack(sizes, [counted], [constraint])
+        worst = worst_of(walk(sizes, counted, constraint.share, constraint.bound))
+        slack.append(Slack(*(-(-missed // constraint.share.denominator) for missed in worst)))
     return slack
 
 
 def count_shares(
-    written: pa.Table, constraints: Sequence[Constraint], names: Sequence[str], slack: Sequence[int | None]
+    written: pa.Table, constraints: Sequence[Constraint], names: Sequence[str], slack: Sequence[Slack]
 ) -> dict[str, Any]:
     """Return shares counted in tokens from the written map.
 
@@ -85,7 +101,7 @@ def count_shares(
     return {"n_tokens": total, "human": shares, "quotas": quotas}
 
 
-def _claim(constraint: Constraint, counted: int, total: int, slack: int | None) -> dict[str, Any]:
+def _claim(constraint: Constraint, counted: int, total: int, slack: Slack) -> dict[str, Any]:
     return {
         "phase": constraint.phase.name if constraint.phase else None,
         "quota": constraint.quota,
@@ -94,5 +110,6 @@ def _claim(constraint: Constraint, counted: int, total: int, slack: int | None) 
         "share": share_text(constraint.share),
         "units": counted,
         "total": total,
-        "prefix_slack": slack,
+        "prefix_slack": slack.prefix,
+        "batch_slack": slack.batch,
     }

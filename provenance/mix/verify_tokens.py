@@ -108,7 +108,9 @@ def _share(claim: dict[str, Any], i: int, base: Rows, whole: Rows, group: I64, s
             "drawn", title, f"{'at least' if bound == 'min' else 'at most'} {share}", f"{units:,} of {base.units:,}"
         )
     inside = group if base is whole else group[_inside(base, whole)]
-    yield from differs(f"{title}: worst prefix", claim["prefix_slack"], _worst(base.sizes, rows, inside, share, bound))
+    prefix, batch = _worst(base.sizes, rows, inside, share, bound)
+    yield from differs(f"{title}: worst prefix", claim["prefix_slack"], prefix)
+    yield from differs(f"{title}: worst batch", claim["batch_slack"], batch)
 
 
 def _inside(base: Rows, whole: Rows) -> Any:
@@ -116,17 +118,19 @@ def _inside(base: Rows, whole: Rows) -> Any:
     return pc.is_in(whole.table["stratum"], labels).to_numpy(zero_copy_only=False)
 
 
-def _worst(sizes: I64, rows: I64, group: I64, share: Any, bound: str) -> int:
-    """Return the most tokens by which any prefix of blocks, or of sequences, misses a bound, rounded up."""
+def _worst(sizes: I64, rows: I64, group: I64, share: Any, bound: str) -> tuple[int, int]:
+    """Return the most tokens by which a prefix, and a stretch, of blocks or of sequences misses a bound, rounded up."""
     if not len(group):
-        return 0
+        return 0, 0
     n = int(group.max()) + 1
-    total = np.cumsum(np.bincount(group, weights=sizes, minlength=n)).astype(np.int64)
-    part = np.cumsum(np.bincount(group[rows], weights=sizes[rows], minlength=n)).astype(np.int64)
+    total = np.bincount(group, weights=sizes, minlength=n).astype(np.int64)
+    part = np.bincount(group[rows], weights=sizes[rows], minlength=n).astype(np.int64)
     p, q = share.numerator, share.denominator
-    kind: Any = np.int64 if q * (int(total[-1]) + 1) < 2**62 else object
-    over = part.astype(kind) * q - total.astype(kind) * p
-    return -(-max(0, int((over if bound == "max" else -over).max())) // int(q))
+    kind: Any = np.int64 if q * (int(total.sum()) + 1) < 2**62 else object
+    over = np.cumsum(part.astype(kind) * q - total.astype(kind) * p)
+    missing = np.concatenate([np.zeros(1, dtype=kind), over if bound == "max" else -over])
+    worst = missing.max(), (missing - np.minimum.accumulate(missing)).max()
+    return -(-int(worst[0]) // q), -(-int(worst[1]) // q)
 
 
 def _rows(found: pa.Table, sizes: I64, claims: dict[str, Any], spec: MixSpec) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from provenance.export.packing import TokenLine, pack, segments, stretches
-from provenance.export.shares import slack_of
+from provenance.export.shares import Slack, slack_of
 from provenance.mix.strata import Constraint, PhaseShare
 
 
@@ -104,6 +105,42 @@ def test_a_quota_of_a_phase_is_counted_in_its_phase(case, data):
     assert found_slack(line, packing, constraint, block_length) == worst(rows, constraint, packing, block_length)
 
 
+@st.composite
+def quotas_apart(draw):
+    """Return a line of many blocks, their length, and for every quota its strata, none of which is in two quotas."""
+    n_strata, block_length = draw(st.integers(1, 8)), draw(st.integers(8, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    shares = rng.dirichlet(np.full(n_strata, draw(st.sampled_from([0.3, 1.0, 5.0]))))
+    own = np.maximum(1, rng.lognormal(3, 1, draw(st.integers(1, 150)))).astype(np.int64)
+    stratum = rng.choice(n_strata, len(own), p=shares).astype(np.int64)
+    line = TokenLine.of(own, stratum, n_strata, before=draw(st.integers(0, 1)), after=0)
+    assume(line.starts[-1] >= block_length)
+    quota = np.array(draw(st.lists(st.integers(0, 3), min_size=n_strata, max_size=n_strata)))
+    return line, block_length, [quota == number for number in range(3) if (quota == number).any()]
+
+
+@given(quotas_apart(), st.data())
+def test_any_batch_holds_quotas_that_do_not_overlap_within_two_blocks(case, data):
+    """Quotas as tight as they can be: each share is exactly what the blocks hold."""
+    line, block_length, masks = case
+    own = np.add.reduceat(np.append(line.own, 0), line.borders[:-1]) * (np.diff(line.borders) > 0)
+    bounds = [data.draw(st.sampled_from(["min", "max"])) for _ in masks]
+    before = [Fraction(int(own[mask].sum()), int(own.sum())) for mask in masks]
+    constraints = [
+        Constraint(str(i), None, bound, share, mask)
+        for i, (bound, share, mask) in enumerate(zip(bounds, before, masks, strict=True))
+    ]
+    packing = pack(line, constraints, block_length=block_length)
+    rows = placed(line, packing)
+    total = sum(row["n_tokens"] for row in rows)
+    for constraint in constraints:
+        held = sum(row["n_tokens"] for row in rows if constraint.members[row["stratum"]])
+        exactly = replace(constraint, share=Fraction(held, total)) if total else constraint
+        slack = found_slack(line, packing, exactly, block_length)
+        assert slack.batch <= 2 * block_length
+        assert slack == worst(rows, exactly, packing, block_length)
+
+
 def found_slack(line, packing, constraint, block_length):
     table = segments(line, stretches(line, packing))
     block, stratum = table["token_offset"].to_numpy() // block_length, table["stratum"].to_numpy()
@@ -112,12 +149,13 @@ def found_slack(line, packing, constraint, block_length):
 
 
 def worst(rows, constraint, packing, block_length):
-    """Count by hand by how many tokens the worst prefix of blocks misses a quota."""
-    most = Fraction(0)
-    for b in range(1, sum(packing.n_blocks) + 1):
-        prefix = [row for row in rows if row["token_offset"] < b * block_length]
-        total = sum(row["n_tokens"] for row in prefix)
-        counted = sum(row["n_tokens"] for row in prefix if constraint.members[row["stratum"]])
-        missing = constraint.share * total - counted
-        most = max(most, missing if constraint.bound == "min" else -missing)
-    return -(-most.numerator // most.denominator)
+    """Count by hand by how many tokens the worst prefix, and the worst stretch, of blocks misses a quota."""
+    missing = [Fraction(0)]
+    for b in range(sum(packing.n_blocks)):
+        block = [row for row in rows if row["token_offset"] // block_length == b]
+        total = sum(row["n_tokens"] for row in block)
+        counted = sum(row["n_tokens"] for row in block if constraint.members[row["stratum"]])
+        lacking = constraint.share * total - counted
+        missing.append(missing[-1] + (lacking if constraint.bound == "min" else -lacking))
+    stretch = max(later - min(missing[: i + 1]) for i, later in enumerate(missing))
+    return Slack(*(-(-most.numerator // most.denominator) for most in (max(missing), stretch)))

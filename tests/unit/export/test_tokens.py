@@ -87,6 +87,9 @@ def test_every_prefix_of_blocks_holds_the_quotas(made, tmp_path):
     claim = blocks.manifest["quotas"][0]
     assert (claim["quota"], claim["prefix_slack"]) == ("human", worst)
     assert worst <= 2 * length
+    for batch in (1, 3, 8):  # blocks
+        own_of, human_of = (np.diff(np.concatenate([[0], sums[batch - 1 :: batch]])) for sums in (own, human))
+        assert (own_of / 2 - human_of).max() <= claim["batch_slack"]
 
 
 def test_a_single_minimum_holds_in_every_prefix_up_to_the_mixed_blocks(store, tmp_path):

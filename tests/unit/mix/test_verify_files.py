@@ -115,6 +115,19 @@ def test_every_violation_is_printed(exported, tmp_path):
         assert f"violated: {claim}" in output
 
 
+@pytest.mark.parametrize("name", ["tokens", "nanogpt", "olmo", "megatron"])
+@pytest.mark.parametrize("changed", ["units", "total", "share", "prefix_slack", "batch_slack"])
+def test_every_number_of_a_quota_in_tokens_is_counted_again(exported, tmp_path, name, changed):
+    folder = shutil.copytree(exported / name, tmp_path / "copy")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for claim in manifest["quotas"]:
+        claim[changed] = "0.39" if changed == "share" else claim[changed] + 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    said = {violation.claim for violation in verify_files(folder).violations}
+    word = {"prefix_slack": "worst prefix", "batch_slack": "worst batch"}.get(changed, changed)
+    assert {f"quota {of!r} (min) in tokens: {word}" for of in ("human", "described", "fresh")} <= said
+
+
 @pytest.mark.parametrize(
     "name", ["m.parquet", "m.jsonl.gz", "m.jsonl.zst", "draws/draws.parquet", "tokens/documents.parquet"]
 )
