@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,7 @@ def diff(
         return
     if found.is_empty:
         say(f"{a} and {b} do not differ.")
+        return
     _print_sets(found)
     _print_parts(found)
     for dimension, groups in found.groups.items():
@@ -78,39 +79,60 @@ def _print_groups(found: Difference, dimension: str, groups: list[Group]) -> Non
         for group in groups[:_SHOWN]
     ]  # fmt: skip
     print_table(columns, rows, title=f"By {dimension}")
-    if len(groups) > _SHOWN:
-        say(f"{len(groups) - _SHOWN:,} more by {dimension}, which differ less; --json has all")
+    _say_more(groups, f"by {dimension}, which differ less")
 
 
 def _print_fields(found: Difference) -> None:
     if found.fields:
-        rows = [(field.field, cell(field.a), cell(field.b)) for field in found.fields]
+        rows = [(field.field, cell(_said(field.a)), cell(_said(field.b))) for field in found.fields]
         print_table(("field", found.a.name, found.b.name), rows, title="Specification")
 
 
+def _said(value: Any) -> Any:
+    """Return a value of a specification without the fields that say nothing."""
+    if isinstance(value, dict):
+        return {name: _said(one) for name, one in value.items() if one not in (None, [], {})}
+    return [_said(one) for one in value] if isinstance(value, list) else value
+
+
 def _print_losses(found: Difference) -> None:
+    a, b = found.a.name, found.b.name
     for title, groups in (("Strata that shrank", found.shrunk), ("Strata that did not shrink, but lost", found.lost)):
         if groups:
-            columns = ("stratum", f"draws {found.a.name}", f"draws {found.b.name}", "lost", "moved")
-            rows = [(g.value, g.a.draws, g.b.draws, g.a.only_documents, g.a.moved) for g in groups[:_SHOWN]]
+            columns = ("stratum", f"draws {a}", f"draws {b}", "lost", "moved")
+            rows = [(g.value, g.a.draws, g.b.draws, g.lost, g.a.moved) for g in groups[:_SHOWN]]
             print_table(columns, rows, title=title)
-    if not found.lost:
-        print(f"Every stratum of {found.a.name} that did not shrink kept its documents in {found.b.name}.")
+            _say_more(groups, title.lower())
+    n_strata = sum(group.a.draws > 0 for group in found.groups["stratum"])
+    print(f"{b} keeps every draw of {a} in {len(found.kept):,} of its {n_strata:,} strata.")
+
+
+def _say_more(groups: list[Group], what: str) -> None:
+    if len(groups) > _SHOWN:
+        say(f"{len(groups) - _SHOWN:,} more {what}; --json has all")
 
 
 @app.command()
-def stale(context: typer.Context, as_json: Json = False) -> None:
+def stale(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also the training sets of which nothing changed.")] = False,
+    as_json: Json = False,
+) -> None:
     """List the training sets whose documents were relabelled or removed since they were drawn."""
     from provenance.mix.stale import stale_sets
 
     with shared(context).open() as store:
-        found = stale_sets(store)
-    if not found:
+        found = stale_sets(store, every=every)
+    if not any(one.is_stale for one in found):
         say("No document of a training set was relabelled or removed since it was drawn.")
     if as_json:
         print_json([one.as_mapping() for one in found])
     elif found:
         _print_stale(found)
+
+
+#: What a quota that is met, that is not met, and that cannot be told reads like.
+_QUOTAS = {True: "hold", False: "fail", None: "see verify"}
 
 
 def _print_stale(found: list[StaleSet]) -> None:
@@ -119,12 +141,13 @@ def _print_stale(found: list[StaleSet]) -> None:
     words = [label.replace("_", " ").removesuffix(" class").removesuffix(" rank") for label in LABELS]
     rows = [
         (
-            one.name, one.n_draws, one.relabelled, *one.labels.values(), one.cluster, one.gone_documents,
-            "hold" if one.meets_quotas else "fail",
+            one.name, one.n_draws, one.relabelled, *one.labels.values(), one.attributes, one.cluster, one.gone_draws,
+            _QUOTAS[one.meets_quotas],
         )
         for one in found
     ]  # fmt: skip
-    print_table(("set", "draws", "relabelled", *words, "cluster", "gone", "quotas today"), rows)
+    columns = ("set", "draws", "relabelled", *words, "attributes", "cluster", "gone", "quotas today")
+    print_table(columns, rows)
     for one in found:
         for violation in one.violations:
             print(f"{one.name}: {violation}")

@@ -1,7 +1,7 @@
 """The difference between two training sets: their documents, and the fields of their specifications.
 
 The draw inside a stratum is a fixed order, so a larger budget keeps what was drawn before in every stratum whose
-allocation did not shrink. `Difference` names the strata that shrank, and those that lost documents nevertheless.
+allocation did not shrink. `Difference` names the strata that shrank, and those that lost draws nevertheless.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Side:
     ----------
     documents, draws, words : all of it; a document that is drawn twice is one document, two draws and twice its words
     only_documents, only_draws, only_words : of it, documents that the other set draws in no group
+    surplus : draws more than the other set has in this group, of documents that both draw in it
     moved : documents that the other set draws as well, but in other groups alone
     """
 
@@ -45,6 +46,7 @@ class Side:
     only_documents: int = 0
     only_draws: int = 0
     only_words: int = 0
+    surplus: int = 0
     moved: int = 0
 
 
@@ -56,19 +58,21 @@ class Group:
     ----------
     value : the origin, source or stratum; empty for everything
     a, b : what the sets draw
-    unequal : documents that both draw here, but not equally often
     """
 
     value: str
     a: Side
     b: Side
-    unequal: int = 0
 
     @property
     def n_different(self) -> int:
-        """Documents that are not drawn alike."""
-        one_sided = (side.only_documents + side.moved for side in (self.a, self.b))
-        return sum(one_sided) + self.unequal
+        """Documents that only one set draws here, and draws more that one has of the others."""
+        return sum(side.only_documents + side.moved + side.surplus for side in (self.a, self.b))
+
+    @property
+    def lost(self) -> int:
+        """Draws of the first set here that the second does not have; documents that moved are not lost."""
+        return self.a.only_draws + self.a.surplus
 
 
 @dataclass(frozen=True)
@@ -131,9 +135,14 @@ class Difference:
 
     @property
     def lost(self) -> list[Group]:
-        """The strata of the first set that lost documents although the second draws no less from them."""
+        """The strata of the first set that lost draws although the second draws no less from them."""
         strata = self.groups["stratum"]
-        return [group for group in strata if group.a.only_documents and group.b.draws >= group.a.draws]
+        return [group for group in strata if group.lost and group.b.draws >= group.a.draws]
+
+    @property
+    def kept(self) -> list[Group]:
+        """The strata of the first set all whose draws the second has."""
+        return [group for group in self.groups["stratum"] if group.a.draws and not group.lost and not group.a.moved]
 
     def as_mapping(self) -> dict[str, Any]:
         """Return everything as plain data for JSON."""
@@ -145,7 +154,8 @@ class Difference:
             "total": _counts(self.total),
             **{f"by_{name}": [{name: g.value, **_counts(g)} for g in groups] for name, groups in self.groups.items()},
             "strata_that_shrank": [_loss(group) for group in self.shrunk],
-            "strata_that_lost_documents": [_loss(group) for group in self.lost],
+            "strata_that_lost_draws": [_loss(group) for group in self.lost],
+            "strata_kept": len(self.kept),
             "specification": [asdict(field) for field in self.fields],
         }
 
@@ -156,7 +166,7 @@ def _counts(group: Group) -> dict[str, Any]:
 
 def _loss(group: Group) -> dict[str, Any]:
     draws = {"draws_a": group.a.draws, "draws_b": group.b.draws}
-    return {"stratum": group.value, **draws, "lost": group.a.only_documents, "moved": group.a.moved}
+    return {"stratum": group.value, **draws, "lost": group.lost, "moved": group.a.moved}
 
 
 def compare(store: Store, a: str, b: str) -> Difference:
@@ -211,14 +221,13 @@ def _groups(connection: Connection, a: str, b: str, dimension: str | None) -> li
     is_same = (left.c.document_id == right.c.document_id) & (left.c.value == right.c.value)
     joined = left.join(right, is_same, full=True)
     value = func.coalesce(left.c.value, right.c.value).label("value")
-    unequal = func.count().filter(left.c.draws != right.c.draws).label("unequal")
-    query = select(value, unequal, *_side(left, right), *_side(right, left)).select_from(joined).group_by(value)
+    query = select(value, *_side(left, right), *_side(right, left)).select_from(joined).group_by(value)
     rows = fetch(connection, query).to_pylist()
     names = Side.__dataclass_fields__
     groups = []
     for row in rows:
         own, other = (Side(**{name: row[f"{side}_{name}"] for name in names}) for side in "ab")
-        groups.append(Group(row["value"], own, other, row["unequal"]))
+        groups.append(Group(row["value"], own, other))
     return sorted(groups, key=lambda group: (-group.n_different, group.value))
 
 
@@ -240,6 +249,8 @@ def _side(own: CTE, other: CTE) -> Iterator[ColumnElement[Any]]:
         yield _whole(count).label(f"{own.name}_{name}")
     for name, count in counted.items():
         yield _whole(count.filter(~is_shared)).label(f"{own.name}_only_{name}")
+    surplus = func.sum(own.c.draws - other.c.draws).filter(own.c.draws > other.c.draws)
+    yield _whole(surplus).label(f"{own.name}_surplus")
     moved = func.count(own.c.document_id).filter(other.c.document_id.is_(None), is_shared)
     yield _whole(moved).label(f"{own.name}_moved")
 
