@@ -15,7 +15,7 @@ from provenance.mix.errors import Violation, share_text
 from provenance.mix.spec import AtMost, MixSpec
 from provenance.mix.verdict import differs, shown
 from provenance.mix.verify_claims import n_distinct
-from provenance.mix.verify_rows import Mask, Rows, numbered
+from provenance.mix.verify_rows import I64, Ids, Mask, Rows, numbered
 
 
 def repeat_claims(items: pa.Table, drawn: Rows) -> Iterator[Violation]:
@@ -130,7 +130,7 @@ def order_claims(items: pa.Table, drawn: Rows) -> Iterator[Violation]:
         for n in np.unique(repeat):
             again = repeat == n
             keys[again] = draw_keys(ids[again], seed=spec.seed, purpose=f"order {n}" if n else "order")
-        n_wrong = _n_descents(keys, np.ones(max(0, len(keys) - 1), dtype=bool))
+        n_wrong = _n_descents(_in_turn(ids, repeat, keys), np.ones(max(0, len(keys) - 1), dtype=bool))
     elif spec.repeats.most > 1 or spec.phases:
         return
     else:
@@ -138,6 +138,16 @@ def order_claims(items: pa.Table, drawn: Rows) -> Iterator[Violation]:
         within = strata[order][1:] == strata[order][:-1]
         n_wrong = _n_descents(draw_keys(ids, seed=spec.seed)[order], within)
     yield from differs("draws that stand where the seed would not have them", 0, n_wrong)
+
+
+def _in_turn(ids: Ids, repeat: I64, keys: Any) -> Any:
+    """Return the keys of each document in ascending order: its repeats are counted in the order in which they stand."""
+    if not repeat.any():
+        return keys
+    halves = np.ascontiguousarray(ids).view(np.uint64)  # (n, 2)
+    placed = np.empty_like(keys)
+    placed[np.lexsort((repeat, halves[:, 1], halves[:, 0]))] = keys[np.lexsort((keys, halves[:, 1], halves[:, 0]))]
+    return placed
 
 
 def _n_descents(keys: Any, within: Mask) -> int:

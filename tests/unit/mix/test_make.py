@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pyarrow.compute as pc
 import pytest
+from sqlalchemy import text
 
 from provenance.errors import NameTaken, StoreReadOnly, UnknownName
 from provenance.mix import make
@@ -20,7 +21,7 @@ from provenance.mix.errors import (
 )
 from provenance.mix.make import make_training_set, plan_mix, replay
 from provenance.mix.spec import MixSpec
-from provenance.mix.verify import Verdict
+from provenance.mix.verify import Verdict, verify
 from provenance.store.store import Store
 from tests.unit.mix.corpus import add_documents, document, make_text
 
@@ -101,6 +102,26 @@ def test_replay_gives_the_same_draws(store):
         made = make_training_set(store, spec(order, order=order))
         again = replay(store, made.manifest)
         assert again["document_id"].to_pylist() == items(store, order)["document_id"].to_pylist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_drawn_more_than_once_is_shuffled_too(store, seed):
+    wanted = {
+        "where": "source = 'books-0'",
+        "quotas": [HUMAN],
+        "repeats": {"max": 9},
+        "seed": seed,
+        "budget": {"words": 12_000},
+    }
+    made = make_training_set(store, spec(order="shuffled", **wanted))
+    drawn = items(store, "m").select(["document_id", "repeat"]).to_pylist()
+    assert max(row["repeat"] for row in drawn) > 0
+    assert replay(store, made.manifest)["document_id"].to_pylist() == [row["document_id"] for row in drawn]
+    with store.transaction() as connection:  # the first two draws change places
+        swap = "UPDATE training_set_item SET position = 1 - position WHERE training_set = 'm' AND position < 2"
+        connection.execute(text(swap))
+    claims = {violation.claim for violation in verify(store, "m").violations}
+    assert "draws that stand where the seed would not have them" in claims
 
 
 def test_replay_on_another_state_is_refused(store):
