@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -63,13 +64,14 @@ def plan_mix(store: Store, spec: MixSpec) -> Plan:
     """
     candidates = read_candidates(store, spec)
     strata, budget = candidates.strata(spec), spec.budget.amount
-    answer = allocate(strata, budget=budget)
-    if isinstance(answer, Failure):
-        raise explain_refusal(candidates, strata, answer, spec)
-    draws = draw(candidates, answer, spec)
-    items = items_of(store, candidates, draws, answer.strata.labels, spec)
-    snapshot = candidates.digest(strata)
-    manifest = build_manifest(store, spec, candidates, answer, draws, items, snapshot=snapshot)
+    with ThreadPoolExecutor(1) as aside:
+        snapshot = aside.submit(candidates.digest, strata)
+        answer = allocate(strata, budget=budget)
+        if isinstance(answer, Failure):
+            raise explain_refusal(candidates, strata, answer, spec)
+        draws = draw(candidates, answer, spec)
+        items = items_of(store, candidates, draws, answer.strata.labels, spec)
+        manifest = build_manifest(store, spec, candidates, answer, draws, items, snapshot=snapshot.result())
     return Plan(spec, candidates, answer, items, manifest)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
@@ -248,8 +249,10 @@ def build_strata(
         if len(column.groups) > _MOST_GROUPS:
             raise SpecError([f"quota {column.name!r} would hold for {len(column.groups)} values one by one"])
     coded = [column.codes for column in columns] + [column.codes for column in weights]
-    stratum, combos = _combinations(coded, len(sizes))
-    order = draw_order(ids, draw_keys(ids, seed=seed))
+    with ThreadPoolExecutor(1) as aside:  # sorting and counting take a core each
+        drawn = aside.submit(lambda: draw_order(ids, draw_keys(ids, seed=seed)))
+        stratum, combos = _combinations(coded, len(sizes))
+        order = drawn.result()
     kind = np.int16 if len(combos) < 2**15 else np.int64  # 16 bits are sorted in one pass
     order = order[np.argsort(stratum[order].astype(kind), kind="stable")]
     borders = np.concatenate([[0], np.cumsum(np.bincount(stratum, minlength=len(combos)))])

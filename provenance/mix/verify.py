@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, false, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from provenance.errors import UnknownName
 from provenance.mix.attributes import known_attributes
-from provenance.mix.digest import ITEM_COLUMNS
 from provenance.mix.errors import Violation, share_text
 from provenance.mix.manifest_form import current_form, full_spec
 from provenance.mix.spec import MixSpec
 from provenance.mix.verdict import Finding, Unchecked, Verdict, differs, guarded, verdict_of
 from provenance.mix.verify_claims import UNKNOWABLE, budget_claims, draw_claims, form_claims, sum_claims
+from provenance.mix.verify_documents import Compared, compare_with_documents, with_uses
 from provenance.mix.verify_errors import ManifestOfAnotherStore
 from provenance.mix.verify_quotas import counted_claims, quota_claims
-from provenance.mix.verify_read import Terms, read_items, read_rows, read_uses, with_uses
+from provenance.mix.verify_read import Terms, read_items, read_rows
 from provenance.mix.verify_rows import Counts, Rows, missed
 from provenance.mix.verify_strata import order_claims, part_claims, phase_claims, repeat_claims, stratum_claims
 from provenance.mix.verify_texts import contamination, shared_spans
@@ -110,13 +110,12 @@ def _findings(connection: Connection, name: str, row: dict[str, Any], claims: di
     else:
         today = drawn
     with ThreadPoolExecutor(1) as aside:  # the database joins while the draws are counted
-        uses = aside.submit(read_uses, connection, name, spec) if today is not None else None
-        documents = aside.submit(_compared, own)
+        documents = aside.submit(compare_with_documents, connection, name, spec, own.terms)
         yield from of_items(items, claims)
-        if uses is not None and uses.result():
-            drawn, today = with_uses(drawn, uses.result(), own.counts)
-        yield from of_draws(items, drawn, claims)
         compared = documents.result()
+    if today is not None and compared.uses:
+        drawn, today = with_uses(drawn, compared.uses, own.counts)
+    yield from of_draws(items, drawn, claims)
     yield from guarded(_exclusions(own, drawn))
     yield from guarded(shared_spans(connection, name, spec))
     yield from guarded(contamination(connection, name, claims, spec))
@@ -174,43 +173,21 @@ def _listed(row: dict[str, Any], claims: dict[str, Any], spec: MixSpec) -> Itera
     yield from differs("human share in the store's list of training sets", share, row["human_share"])
 
 
-def _compared(own: _Set) -> tuple[int, int, int, int]:
-    """Count the draws whose document is gone, differs in size or source, has no count of tokens, or other labels."""
-    item, document, count = schema.training_set_item.c, schema.document.c, schema.token_count.c
-    joined = schema.training_set_item.outerjoin(schema.document, document.document_id == item.document_id)
-    wrong: ColumnElement[bool] = or_(
-        item.n_words != document.n_words, item.n_bytes != document.n_bytes, item.source != document.source
-    )
-    uncounted: ColumnElement[bool] = false()
-    if own.spec.tokenizer is None:
-        wrong = or_(wrong, item.n_tokens.is_not(None))
-    else:
-        counted = (count.content_id == document.content_id) & (count.tokenizer == own.spec.tokenizer)
-        joined = joined.outerjoin(schema.token_count, counted)
-        uncounted = count.n_tokens.is_(None) & document.document_id.is_not(None)
-        wrong = or_(wrong, item.n_tokens.is_distinct_from(count.n_tokens) & count.n_tokens.is_not(None))
-    read = own.terms.columns | ({"evidence_rank"} if "evidence_grade" in own.terms.columns else set())
-    labels = ["origin", *sorted(read & set(ITEM_COLUMNS) - {"origin", "source", "document_id"})]
-    relabelled = or_(*(item[c].is_distinct_from(document[c]) for c in labels))
-    tests = (document.document_id.is_(None), wrong, uncounted, relabelled)
-    query = select(*(func.count().filter(test) for test in tests)).where(item.training_set == own.name)
-    found = own.connection.execute(query.select_from(joined)).one()
-    return int(found[0]), int(found[1]), int(found[2]), int(found[3])
-
-
-def _documents(own: _Set, drawn: Rows, today: Rows | None, compared: tuple[int, int, int, int]) -> Iterator[Finding]:
+def _documents(own: _Set, drawn: Rows, today: Rows | None, compared: Compared) -> Iterator[Finding]:
     """Check that draws are as their documents, and what holds today.
 
     Parameters
     ----------
     today : how the draws stand today if all labels that filter and quotas read are as they were; None if not known
     """
-    gone, differing, unknown, changed = compared
-    yield from differs("documents that are no longer in the store", 0, gone, "now")
-    yield from differs("draws whose words, bytes, tokens or source are not their document's", 0, differing)
-    if unknown:
-        yield Unchecked(f"tokens of {unknown:,} draws", "the store has no counts of their texts by this tokenizer")
-    if gone or differing or changed or today is None:
+    sizes = "draws whose words, bytes, tokens or source are not their document's"
+    yield from differs("documents that are no longer in the store", 0, compared.gone, "now")
+    yield from differs(sizes, 0, compared.differing)
+    if compared.uncounted:
+        yield Unchecked(
+            f"tokens of {compared.uncounted:,} draws", "the store has no counts of their texts by this tokenizer"
+        )
+    if compared.gone or compared.differing or compared.relabelled or today is None:
         today = read_rows(own.connection, own.name, own.terms)
     # Where nothing that is read has changed, the quotas hold today as they did then.
     yield from _failing(drawn, "now") if today is drawn else _today(today)

@@ -10,7 +10,6 @@ Today's values are for the verdict as of now.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from provenance.mix.attributes import Groups, groups_of
 from provenance.mix.conditions import Attributes, Condition, parse_condition
 from provenance.mix.digest import ITEM_COLUMNS
 from provenance.mix.spec import MixSpec, Quota
-from provenance.mix.verify_rows import I64, Counts, Rows, sizes_of, whole
+from provenance.mix.verify_rows import Counts, Rows, sizes_of, whole
 from provenance.records import GRADES
 from provenance.store import schema
 from provenance.store.store import fetch
@@ -145,54 +144,6 @@ def read_rows(connection: Connection, name: str, terms: Terms, drawn: tuple[date
                 used = pc.or_(whole(table[f"used_{i}"].fill_null(False)), left_out(table, i, spec, drawn[1]))
                 table = _put(table, f"used_{i}", used)
     return Rows(table, sizes_of(table, spec.budget.unit), spec)
-
-
-@dataclass(frozen=True)
-class Uses:
-    """Positions of the draws that the sets which a quota names had used, as drawn and as of now.
-
-    As drawn only the same document or text counts: which documents are near-duplicates changes while the store grows.
-    """
-
-    drawn: I64
-    now: I64
-
-
-def read_uses(connection: Connection, name: str, spec: MixSpec) -> dict[int, Uses]:
-    """Return for every quota that wants unused documents which draws were used."""
-    found: dict[tuple[str, ...], Uses] = {}
-    wanted = {i: quota.not_used_by for i, quota in enumerate(spec.all_quotas) if quota.not_used_by}
-    item, document = schema.training_set_item.c, schema.document.c
-    for others in set(wanted.values()):
-        used = select(item.document_id).where(item.training_set.in_(others))
-        if spec.duplicates == "all":
-            same: ColumnElement[bool] = item.document_id.in_(used)
-            query = select(item.position, same.label("drawn"), same.label("now")).where(item.training_set == name)
-        else:
-            other = select(document.content_id, document.cluster_id).where(document.document_id.in_(used)).cte("other")
-            own = select(item.position, document.content_id, document.cluster_id).join_from(
-                schema.training_set_item, schema.document, document.document_id == item.document_id
-            ).where(item.training_set == name).subquery("own")  # fmt: skip
-            text = own.c.content_id.in_(select(other.c.content_id))
-            copy = own.c.cluster_id.in_(select(other.c.cluster_id))
-            query = select(own.c.position, text.label("drawn"), copy.label("now"))
-        marked = query.subquery("marked")
-        rows = fetch(connection, select(marked).where(marked.c.drawn | marked.c.now))
-        found[others] = Uses(*(rows.filter(rows[kind])["position"].to_numpy() for kind in ("drawn", "now")))
-    return {i: found[others] for i, others in wanted.items()}
-
-
-def with_uses(drawn: Rows, uses: dict[int, Uses], counts: Counts) -> tuple[Rows, Rows]:
-    """Return the draws with what was used, as drawn and as of now."""
-    then, now = drawn.table, drawn.table
-    for i, own in uses.items():
-        position = drawn.table["position"].to_numpy()
-        used = np.isin(position, own.drawn) | left_out(drawn.table, i, drawn.spec, counts).to_numpy(
-            zero_copy_only=False
-        )
-        then = then.append_column(f"used_{i}", pa.array(used))
-        now = now.append_column(f"used_{i}", pa.array(np.isin(position, own.now)))
-    return Rows(then, drawn.sizes, drawn.spec), Rows(now, drawn.sizes, drawn.spec)
 
 
 def in_order(table: pa.Table) -> pa.Table:

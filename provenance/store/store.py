@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -296,6 +297,8 @@ def fetch(connection: Connection, statement: Executable | str, parameters: Mappi
 def arrow_batches(connection: Connection, statement: ClauseElement, *, size: int) -> Iterator[pa.RecordBatch]:
     """Yield the result of a statement as Arrow batches of at most `size` rows, without holding all of it.
 
+    The database makes the next batch while the caller looks at this one.
+
     Raises
     ------
     duckdb.Error
@@ -305,7 +308,12 @@ def arrow_batches(connection: Connection, statement: ClauseElement, *, size: int
     compiled: Any = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     values = [compiled.params[name] for name in compiled.positiontup] if compiled.positional else compiled.params
     raw: Any = connection.connection.driver_connection
-    yield from raw.execute(str(compiled), values).to_arrow_reader(size)
+    reader = iter(raw.execute(str(compiled), values).to_arrow_reader(size))
+    with ThreadPoolExecutor(1) as ahead:
+        following = ahead.submit(next, reader, None)
+        while (batch := following.result()) is not None:
+            following = ahead.submit(next, reader, None)
+            yield batch
 
 
 @contextmanager
