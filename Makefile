@@ -33,12 +33,14 @@ check: $(STAMP) ## lint, format and types
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
-bench: $(STAMP) ## speed beside datasketch and rensa, ingest of 1 GB, and what deduplication finds
+bench: $(STAMP) ## speed beside datasketch and rensa, ingest of 1 GB, what deduplication finds, mixes of 1 to 10 million
 	@$(BIN)/python scripts/bench_signatures.py
 	@$(BIN)/python scripts/bench_ingest.py --peers
 	@$(BIN)/python scripts/bench_dedup.py quality
 	@$(BIN)/python scripts/bench_dedup.py bucket
 	@$(BIN)/python scripts/bench_dedup.py planted
+	@$(BIN)/python scripts/bench_mix.py
+	@$(BIN)/python scripts/bench_loader.py
 
 clean: ## remove caches, build results and the demo's output (not .venv)
 	@rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

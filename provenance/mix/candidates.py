@@ -241,7 +241,7 @@ class _Reading:
 
     def _number(self, name: str, kind: Any, n: int) -> Any:
         parts = self._numbers.pop(name, [])
-        return np.concatenate([part.astype(kind) for part in parts]) if parts else np.zeros(n, dtype=kind)
+        return np.concatenate(parts, dtype=kind, casting="unsafe") if parts else np.zeros(n, dtype=kind)
 
     def _without_left_out(self, ids: npt.NDArray[np.uint8]) -> Candidates:
         spec, n = self._spec, len(ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
 from provenance.errors import NotAStore, StoreRevisionMismatch
 
@@ -27,6 +27,10 @@ def head_revision() -> str:
     return max(name.name.split("_")[0] for name in (migrations_folder() / "versions").glob("[0-9]*_*.py"))
 
 
+#: Asked without bound values, for the first of which DuckDB imports pandas where that is installed: .2 s a command.
+_HAS_REVISION = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = 'alembic_version'"
+
+
 def store_revision(connection: Connection, path: Path) -> str:
     """Return the revision that the store says it has.
 
@@ -35,7 +39,7 @@ def store_revision(connection: Connection, path: Path) -> str:
     NotAStore
         If the database has no revision: it is somebody else's DuckDB file.
     """
-    if not inspect(connection).has_table("alembic_version"):
+    if not connection.exec_driver_sql(_HAS_REVISION).scalar():
         raise NotAStore(path, "it is a DuckDB file without our tables")
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if revision is None:
