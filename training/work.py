@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from provenance.export.tokens import TokenBlocks
 from training.errors import SampleTooSmall
 from training.files import read_json, write_json
-from training.learners.base import Decoding, FitResult, Learner, Sample
+from training.learners.base import Decoding, FitData, FitResult, Learner, Sample
 from training.learners.configs import Init, LearnerConfig
 from training.learners.registry import config_type, learner_type, load_learner
 from training.learners.tokenizers import count_tokens
@@ -119,7 +119,7 @@ def _fitted(task: GenerationTask, progress: PhaseProgress) -> tuple[Learner | No
         return None, cast(dict[str, Any], account)
     learner = _begun(task, blocks.tokenizer_json)
     result = learner.fit(
-        blocks.blocks,
+        FitData(blocks.blocks),
         epochs=task.epochs,
         learning_rate=task.learning_rate,
         batch_size=task.batch_size,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.errors import BlocksUnusable, CheckpointDamaged
-from training.learners import Decoding, learner_type, load_learner
+from training.learners import Decoding, FitData, learner_type, load_learner
 from training.learners.bigram import BigramSampler, BigramTable
 from training.learners.configs import NgramConfig
 from training.learners.decoding import decode_rows
@@ -28,7 +28,7 @@ def _learner(texts: list[str] = TEXTS, vocab_size: int = 50) -> NgramLearner:
 
 def _fitted(texts: list[str] = TEXTS) -> NgramLearner:
     learner = _learner(texts)
-    learner.fit(_blocks(learner, texts), epochs=1, learning_rate=1, batch_size=1, seed=0)
+    learner.fit(FitData(_blocks(learner, texts)), epochs=1, learning_rate=1, batch_size=1, seed=0)
     return learner
 
 
@@ -88,7 +88,7 @@ def test_scores_sum_to_the_likelihood_and_know_their_place() -> None:
 
 def test_unknown_words_are_never_counted_or_written() -> None:
     learner = _learner(vocab_size=4)  # end of text, unknown, and the two most frequent words
-    learner.fit(_blocks(learner, TEXTS), epochs=1, learning_rate=1, batch_size=1, seed=0)
+    learner.fit(FitData(_blocks(learner, TEXTS)), epochs=1, learning_rate=1, batch_size=1, seed=0)
     assert learner.unknown is not None
     assert learner.table.unigram[learner.unknown] == 0
     assert UNKNOWN_WORD not in " ".join(s.text for s in learner.sample(500, decoding=Decoding(), seed=0))
@@ -136,9 +136,9 @@ def test_changed_model_is_refused(tmp_path: Path) -> None:
 def test_blocks_of_another_tokenizer_are_refused() -> None:
     learner = _learner()
     with pytest.raises(BlocksUnusable):
-        learner.fit(np.array([[1, 999]]), epochs=1, learning_rate=1, batch_size=1, seed=0)
+        learner.fit(FitData(np.array([[1, 999]])), epochs=1, learning_rate=1, batch_size=1, seed=0)
     with pytest.raises(BlocksUnusable):
-        learner.fit(np.zeros((0, 4), int), epochs=1, learning_rate=1, batch_size=1, seed=0)
+        learner.fit(FitData(np.zeros((0, 4), int)), epochs=1, learning_rate=1, batch_size=1, seed=0)
 
 
 def test_words_are_lost_as_theory_predicts() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.errors import BlocksUnusable, CheckpointDamaged, LossNotFinite, ModelNotFound, TokenizerUnusable
-from training.learners import Decoding, learner_type, load_learner
+from training.learners import Decoding, FitData, learner_type, load_learner
 from training.learners.base import END_OF_TEXT
 from training.learners.configs import TransformerConfig
 from training.learners.tokenizers import train_byte_bpe
@@ -46,7 +46,7 @@ def _blocks(tokenizer_json: str) -> np.ndarray:
 
 
 def _fit(learner, blocks, *, learning_rate: float = 1e-2, epochs: int = 2, seed: int = 0):  # type: ignore[no-untyped-def]
-    return learner.fit(blocks, epochs=epochs, learning_rate=learning_rate, batch_size=4, seed=seed)
+    return learner.fit(FitData(blocks), epochs=epochs, learning_rate=learning_rate, batch_size=4, seed=seed)
 
 
 def test_tokenizer_round_trip_marks_where_texts_begin(tokenizer_json: str) -> None:
@@ -76,7 +76,7 @@ def test_fit_learns_a_small_text_by_heart(tokenizer_json: str) -> None:
     assert before == pytest.approx(math.log(300), abs=0.3)
     seen: list[tuple[int, int]] = []
     result = learner.fit(
-        blocks, epochs=40, learning_rate=1e-2, batch_size=4, seed=0, progress=lambda *at: seen.append(at)
+        FitData(blocks), epochs=40, learning_rate=1e-2, batch_size=4, seed=0, progress=lambda *at: seen.append(at)
     )
     after = np.concatenate([score.nats for score in learner.nll(begun)]).mean()
     assert after < 1 < before

@@ -9,13 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.errors import CheckpointDamaged
+from training.errors import BlocksUnusable, CheckpointDamaged
 from training.learners.configs import Init, LearnerConfig
 
 if TYPE_CHECKING:
@@ -39,11 +39,15 @@ class Decoding(BaseModel):
     """Keep only the k most probable tokens."""
     top_p: float | None = Field(None, gt=0, le=1)
     """Keep only the most probable tokens that together hold this mass."""
+    beams: int = Field(1, ge=1)
+    """More than one: search for the most probable continuation with so many hypotheses; no chance in it."""
+    repetition_penalty: float = Field(1.0, gt=0)
+    """Above 1 makes tokens that stand in the text already less probable (Keskar et al., arXiv 1909.05858, 4.1)."""
 
     @property
     def plain(self) -> bool:
         """Whether the model's distribution is used as it is."""
-        return self.temperature == 1 and self.top_k is None and self.top_p is None
+        return self == Decoding()
 
     def __str__(self) -> str:
         parts = [f"T={self.temperature:g}"]
@@ -51,6 +55,10 @@ class Decoding(BaseModel):
             parts.append(f"top-k={self.top_k}")
         if self.top_p is not None:
             parts.append(f"top-p={self.top_p:g}")
+        if self.beams > 1:
+            parts = [*parts[1:], f"beams={self.beams}"]
+        if self.repetition_penalty != 1:
+            parts.append(f"penalty={self.repetition_penalty:g}")
         return " ".join(parts)
 
 
@@ -63,6 +71,47 @@ class Progress(Protocol):
 
 def no_progress(done: int, total: int) -> None:
     """Take progress and tell nobody."""
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What a learner is fitted on: an exported, verified training set, in its order.
+
+    Attributes
+    ----------
+    blocks : (n_blocks, block_length) token numbers, may be a memory map; None for learners that read documents
+    weights : (n_blocks, block_length) float32, how much the loss of each token counts; None where all count alike
+    texts : the documents in order; None for learners that read blocks
+    """
+
+    blocks: npt.NDArray[np.integer[Any]] | None = None
+    weights: npt.NDArray[np.float32] | None = None
+    texts: Sequence[str] | None = None
+
+    def token_blocks(self, n_types: int) -> npt.NDArray[np.integer[Any]]:
+        """Return the blocks, for a learner whose tokenizer has so many types.
+
+        Raises
+        ------
+        BlocksUnusable : there are none, or they hold tokens beyond the vocabulary
+        """
+        if self.blocks is None or self.blocks.size == 0 or int(self.blocks.max()) >= n_types:
+            raise BlocksUnusable(f"they are empty, or hold tokens beyond the vocabulary of {n_types:,}")
+        return self.blocks
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What samples continue.
+
+    Attributes
+    ----------
+    tokens : (n_prompts, length) int64; used in their order, and from the first again when all were used
+    new_tokens : tokens drawn after each
+    """
+
+    tokens: npt.NDArray[np.int64]
+    new_tokens: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +133,8 @@ class Sample:
     text: str
     n_tokens: int
     """Tokens that were drawn for it; the tokenizer may need fewer for the same text."""
+    prompt: int | None = None
+    """Row of the prompt that it continues. The text holds what was drawn, not the prompt."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +146,17 @@ class TokenNll:
 
 
 class Learner(ABC):
-    """Something that is fitted on token blocks, gives text, and scores text."""
+    """Something that is fitted on token blocks or on documents, gives text, and scores text.
+
+    Attributes
+    ----------
+    reads : what it is fitted on
+    unit : what sizes of training sets and samples count
+    """
 
     name: ClassVar[str]
+    reads: ClassVar[Literal["blocks", "documents"]] = "blocks"
+    unit: ClassVar[Literal["tokens", "documents"]] = "tokens"
 
     @classmethod
     @abstractmethod
@@ -119,19 +178,21 @@ class Learner(ABC):
     @abstractmethod
     def fit(
         self,
-        blocks: npt.NDArray[np.integer[Any]],
+        data: FitData,
         *,
         epochs: int,
         learning_rate: float,
         batch_size: int,
         seed: int,
+        checkpoints: Path | None = None,
         progress: Progress = no_progress,
     ) -> FitResult:
-        """Fit on blocks in the order given, every epoch in the same order.
+        """Fit on blocks or documents in the order given, every epoch in the same order.
 
         Parameters
         ----------
-        blocks : (n_blocks, block_length) token numbers; may be a memory map
+        checkpoints : folder in which a long training keeps its state; called again with the same folder it goes on
+            there, with the same result
 
         Raises
         ------
@@ -140,8 +201,19 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def sample(self, n_tokens: int, *, decoding: Decoding, seed: int, progress: Progress = no_progress) -> list[Sample]:
-        """Draw at least `n_tokens` tokens of text, each text from the model's own beginning."""
+    def sample(
+        self,
+        n: int,
+        *,
+        decoding: Decoding,
+        seed: int,
+        prompts: Prompts | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Sample]:
+        """Draw at least `n` tokens, or exactly `n` documents where that is the unit.
+
+        Each text begins where the model's texts begin, or after a prompt.
+        """
 
     @abstractmethod
     def nll(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[TokenNll]:

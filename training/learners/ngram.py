@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 import numpy.typing as npt
 
-from training.errors import BlocksUnusable
-from training.learners.base import Decoding, FitResult, Learner, Progress, Sample, TokenNll, no_progress
+from training.learners.base import (
+    Decoding,
+    FitData,
+    FitResult,
+    Learner,
+    Progress,
+    Prompts,
+    Sample,
+    TokenNll,
+    no_progress,
+)
 from training.learners.bigram import BigramSampler, BigramTable
 from training.learners.configs import Init, LearnerConfig, NgramConfig
 from training.learners.tokenizers import UNKNOWN_WORD, encode, end_of_text, train_word_level
@@ -58,18 +67,18 @@ class NgramLearner(Learner):
 
     def fit(
         self,
-        blocks: npt.NDArray[np.integer[Any]],
+        data: FitData,
         *,
         epochs: int,
         learning_rate: float,
         batch_size: int,
         seed: int,
+        checkpoints: Path | None = None,
         progress: Progress = no_progress,
     ) -> FitResult:
         """Count words and bigrams within blocks. Counting knows no epochs, learning rate, batches or seed."""
         started = time.perf_counter()
-        if blocks.size == 0 or int(blocks.max()) >= self.table.size:
-            raise BlocksUnusable(f"they are empty, or hold tokens beyond the vocabulary of {self.table.size:,}")
+        blocks = data.token_blocks(self.table.size)
         self.table = BigramTable.count(self.config, blocks, size=self.table.size, excluded=self.unknown)
         progress(1, 1)
         return FitResult(
@@ -85,10 +94,18 @@ class NgramLearner(Learner):
         weights = self.table.bigram / max(1, self.table.bigram.sum())
         return float(weights @ -np.log(self.table.probability(before, after)))
 
-    def sample(self, n_tokens: int, *, decoding: Decoding, seed: int, progress: Progress = no_progress) -> list[Sample]:
+    def sample(
+        self,
+        n: int,
+        *,
+        decoding: Decoding,
+        seed: int,
+        prompts: Prompts | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Sample]:
         """Draw chains side by side, each from the beginning of a text, and cut them where the model ends a text."""
         length = self.config.sample_length
-        n_chains = -(-n_tokens // length)
+        n_chains = -(-n // length)
         rng = np.random.default_rng(seed)
         drawn = np.empty((n_chains, length), np.int64)
         before = np.full(n_chains, self.end, np.int64)

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from training.errors import BlocksUnusable, ModelNotFound
+from training.errors import ModelNotFound
 from training.learners import runtime
-from training.learners.base import Decoding, FitResult, Learner, Progress, Sample, TokenNll, no_progress
+from training.learners.base import (
+    Decoding,
+    FitData,
+    FitResult,
+    Learner,
+    Progress,
+    Prompts,
+    Sample,
+    TokenNll,
+    no_progress,
+)
 from training.learners.configs import Init, LearnerConfig, TransformerConfig
 from training.learners.tokenizers import encode, end_of_text, train_byte_bpe
 
@@ -76,21 +85,19 @@ class TransformerLearner(Learner):
 
     def fit(
         self,
-        blocks: npt.NDArray[np.integer[Any]],
+        data: FitData,
         *,
         epochs: int,
         learning_rate: float,
         batch_size: int,
         seed: int,
+        checkpoints: Path | None = None,
         progress: Progress = no_progress,
     ) -> FitResult:
         """Train with `transformers.Trainer`, reading the blocks in their order in every epoch."""
         from training.learners.fitting import fit_model
 
-        if blocks.size == 0 or int(blocks.max()) >= self.model.config.vocab_size:
-            raise BlocksUnusable(
-                f"they are empty, or hold tokens beyond the vocabulary of {self.model.config.vocab_size:,}"
-            )
+        blocks = data.token_blocks(self.model.config.vocab_size)
         return fit_model(
             self.model,
             blocks,
@@ -102,14 +109,22 @@ class TransformerLearner(Learner):
             progress=progress,
         )
 
-    def sample(self, n_tokens: int, *, decoding: Decoding, seed: int, progress: Progress = no_progress) -> list[Sample]:
+    def sample(
+        self,
+        n: int,
+        *,
+        decoding: Decoding,
+        seed: int,
+        prompts: Prompts | None = None,
+        progress: Progress = no_progress,
+    ) -> list[Sample]:
         """Draw sequences, each from the token that begins a text, and cut them where the model ends a text."""
         from training.learners.sampling import draw_sequences
 
         length = self.config.sample_length
         sequences = draw_sequences(
             self.model,
-            -(-n_tokens // length),
+            -(-n // length),
             length,
             begin=self.begin,
             context=self.block_length,
