@@ -53,7 +53,7 @@ def test_draws_follow_the_rows() -> None:
     assert np.abs(counts / n - row).max() < 4 * np.sqrt(0.25 / n)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_k": 0}, {"top_p": 1.5}, {"beams": 5}])
+@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_k": 0}, {"top_p": 1.5}, {"beams": 0}, {"repetition_penalty": 0}, {"beam": 5}])
 def test_decoding_refuses_what_it_does_not_know(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Decoding(**wrong)
