@@ -19,6 +19,17 @@ class UnknownLearner(ProvenanceError, LookupError):
         )
 
 
+class UnknownMetric(ProvenanceError, LookupError):
+    """No metric of that name is computed."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(
+            f"There is no metric {name!r}.{did_you_mean(name, self.known)} Expected one of: {', '.join(self.known)}."
+        )
+
+
 class ExperimentInvalid(ProvenanceError, ValueError):
     """An experiment file has an unknown field, a wrong value, or settings that contradict each other."""
 
@@ -71,11 +82,17 @@ class UnknownExperiment(ProvenanceError, LookupError):
 class LossNotFinite(ProvenanceError, ArithmeticError):
     """Training diverged: the loss is NaN or infinite."""
 
-    def __init__(self, step: int, loss: float) -> None:
+    def __init__(self, step: int, loss: float, checkpoint: Path | None = None) -> None:
         self.step = step
         self.loss = loss
+        self.checkpoint = checkpoint
+        kept = (
+            "Everything before this generation is kept"
+            if checkpoint is None
+            else f"The last state in which all weights were numbers is kept in {checkpoint}"
+        )
         super().__init__(
-            f"The loss became {loss} at training step {step}. Everything before this generation is kept; "
+            f"The loss became {loss} at training step {step}. {kept}; "
             "lower the learning rate in the experiment (under another name) and run it again."
         )
 
@@ -144,3 +161,175 @@ class OutputTaken(ProvenanceError, FileExistsError):
         self.path = path
         self.store_id = store_id
         super().__init__(f"{path} holds the files of another store ({store_id}). Choose another --out.")
+
+
+class BatchNotDivisible(ProvenanceError, ValueError):
+    """The blocks of a training step cannot be divided evenly over processes and parts."""
+
+    def __init__(self, batch_size: int, n_processes: int, n_parts: int) -> None:
+        self.batch_size = batch_size
+        self.n_processes = n_processes
+        self.n_parts = n_parts
+        super().__init__(
+            f"A batch of {batch_size} blocks is no multiple of {n_processes} process(es) × {n_parts} part(s) "
+            "(gradient_accumulation). The batch is that of all processes together: choose a multiple of "
+            f"{n_processes * n_parts}, or other numbers."
+        )
+
+
+class WeightsUnusable(ProvenanceError, ValueError):
+    """Loss weights that cannot be the weights of these tokens."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The loss weights cannot be used: {reason}. "
+            "Give one finite number of at least 0 for every token of every block, and not only zeros in a batch."
+        )
+
+
+class TrainingUnavailable(ProvenanceError, RuntimeError):
+    """Training as the settings say is not possible on this machine, or with what is installed on it."""
+
+    def __init__(self, setting: str, cause: str) -> None:
+        self.setting = setting
+        self.cause = cause
+        super().__init__(
+            f"The learner's setting {setting} is not possible here: {cause.rstrip('.')}. "
+            "Change that setting, install what is missing, or run on a machine that has it."
+        )
+
+
+class BeamsUnusable(ProvenanceError, ValueError):
+    """Beam search has no meaning here: it would give one text again and again, or the learner has none."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"Beam search is not possible: {reason}. Set `beams: 1`, or give prompts to a transformer "
+            "(`prompt_source: human` or `previous`)."
+        )
+
+
+class PromptsUnusable(ProvenanceError, ValueError):
+    """Prompts that a learner cannot continue."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The prompts cannot be used: {reason}. Make them with the learner's tokenizer, at least one, "
+            "all of one length, each to be continued by at least one token."
+        )
+
+
+class TrainingDiverged(LossNotFinite):
+    """The loss of one model of an experiment became NaN or infinite; its state is kept."""
+
+    def __init__(self, model: str, step: int, loss: float, checkpoint: Path | None = None) -> None:
+        LossNotFinite.__init__(self, step, loss, checkpoint)
+        self.model = model
+        self.args = (f"Model {model!r}: {self.args[0]}",)
+
+
+class OutputNotWritten(ProvenanceError, OSError):
+    """A file of the loop cannot be written: the disk is full, the folder read-only, or the device lost."""
+
+    def __init__(self, path: Path, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(
+            f"{path} cannot be written: {cause}. Everything finished before is kept; mend the cause and run the same "
+            "command again: it goes on from there."
+        )
+
+
+class AncestryUnknown(ProvenanceError, LookupError):
+    """Nobody knows what a model was trained on: it is not one of ours, or the store contradicts itself."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"The store has no training set of model {model!r}, so nothing is known about what stands behind it. "
+            "Name a model that a loop made (recurse runs), or a document of one."
+        )
+
+
+class WorkerLost(ProvenanceError, RuntimeError):
+    """A process that worked on a model was killed from outside, for instance because memory ran out."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"A process was killed while {model!r} was in the making, perhaps for want of memory. Run the same command "
+            "again, with fewer models at a time (--jobs 1): it goes on from the last state that was kept."
+        )
+
+
+class UnknownArm(ProvenanceError, LookupError):
+    """The experiment has no arm of that name with a finished generation."""
+
+    def __init__(self, experiment: str, arm: str, known: Iterable[str]) -> None:
+        self.experiment = experiment
+        self.arm = arm
+        self.known = tuple(known)
+        super().__init__(
+            f"Experiment {experiment!r} has no arm {arm!r} to compare.{did_you_mean(arm, self.known)} "
+            f"It has: {', '.join(self.known)}. Name one as EXPERIMENT/ARM."
+        )
+
+
+class UnknownFormat(ProvenanceError, ValueError):
+    """Metrics are not written in that format."""
+
+    def __init__(self, given: str, known: Iterable[str]) -> None:
+        self.given = given
+        self.known = tuple(known)
+        super().__init__(
+            f"Metrics cannot be written as {given!r}.{did_you_mean(given, self.known)} "
+            f"Choose one with --format: {', '.join(self.known)}."
+        )
+
+
+class NotEnoughHumanText(ProvenanceError, ValueError):
+    """An arm would run out of human text that no generation before has used. Nothing was trained."""
+
+    def __init__(
+        self,
+        arm: str,
+        *,
+        unit: str,
+        needed: int,
+        available: int,
+        a_generation: int,
+        generations: int,
+        affordable: int,
+        smaller: int,
+    ) -> None:
+        self.arm = arm
+        self.unit = unit
+        self.needed = needed
+        self.available = available
+        self.a_generation = a_generation
+        self.generations = generations
+        self.affordable = affordable
+        self.smaller = smaller
+        what = "fresh human text" if generations > 1 else "human text"
+        super().__init__(
+            f"Arm {arm!r} would run out of {what} in generation {affordable + 1}: it needs {a_generation:,} {unit} "
+            f"a generation, {needed:,} for {generations} with one document each to spare, and beside held-out text "
+            f"and generation 0's there are {available:,}. Nothing was trained. What would work: {affordable} "
+            f"generations, or {smaller:,} {unit} of human text a generation (a smaller share or later size), or "
+            "`human: fixed`."
+        )
+
+
+class NothingPassed(ProvenanceError, ValueError):
+    """The filter of a curated arm let nothing of a model's output through."""
+
+    def __init__(self, model: str, n_texts: int) -> None:
+        self.model = model
+        self.n_texts = n_texts
+        super().__init__(
+            f"None of the {n_texts:,} texts of model {model!r} passes the arm's filter: there is nothing to train on. "
+            "Widen the band of perplexity, lower the classifier's threshold, or give the arm a share of human text."
+        )

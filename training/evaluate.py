@@ -3,76 +3,84 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from training.files import read_json, write_json
-from training.learners.base import Decoding
+from training.learners.base import Decoding, Learner, TokenNll
 from training.learners.registry import load_learner
+from training.learners.tokenizers import count_tokens
 from training.metrics.generated import generated_metrics
 from training.metrics.heldout import heldout_metrics
+from training.metrics.registry import chosen
 from training.metrics.resemblance import resemblance_metrics
 from training.metrics.words import Lexicon
-from training.work import GenerationTask, PhaseProgress, draw_samples, tokenizer_of
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from training.outputs import cut_to, draw_samples, tokenizer_of
+from training.work import GenerationTask, PhaseProgress
 
 
 def evaluate(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
-    """Evaluate a fitted model whose output is there; return metrics and seconds.
+    """Evaluate a fitted model whose output is there; return metrics, seconds and how much was looked at.
 
     Raises
     ------
     CheckpointDamaged : the model's files, or those of generation 0's model, are not as they were saved
     SampleTooSmall : the model writes next to nothing at temperature 1
     """
+    output = read_json(task.output)
+    lexicon, heldout = read_json(task.lexicon), None if task.heldout is None else read_json(task.heldout)
     made_from = {
-        "output": read_json(task.output)["made_from"],
+        "output": output["made_from"],
         "n_evaluated": task.n_evaluated,
         "n_heldout": task.n_heldout,
-        "heldout": read_json(task.heldout)["digest"],
-        "lexicon": read_json(task.lexicon)["digest"],
+        "heldout": heldout and heldout["digest"],
+        "lexicon": lexicon["digest"],
+        "metrics": None if task.metrics is None else list(task.metrics),
     }
     found = read_json(task.evaluation)
     if found is None or found["made_from"] != made_from:
-        found = {"made_from": made_from, **_evaluated(task, progress)}
+        texts = heldout["texts"] if heldout else []
+        evaluated = _evaluated(task, output["texts"], texts, Lexicon(lexicon["counts"]), progress)
+        found = {"made_from": made_from, **evaluated}
         write_json(task.evaluation, found)
-    return {key: found[key] for key in ("metrics", "seconds", "n_tokens")}
+    return {key: found[key] for key in ("metrics", "n_documents", "seconds", "n_tokens", "n_unusable")}
 
 
-def _evaluated(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
+def _evaluated(
+    task: GenerationTask, output: list[str], heldout: list[str], lexicon: Lexicon, progress: PhaseProgress
+) -> dict[str, Any]:
     """Return a sample at temperature 1, metrics of it, of the output and on held-out text, and the seconds."""
-    lexicon = Lexicon(read_json(task.lexicon)["counts"])
     tokenizer = tokenizer_of(task)
     learner = load_learner(task.model)
     sample = draw_samples(task, learner, "t1", Decoding(), task.n_evaluated, progress=progress)
     started = time.perf_counter()
-    heldout: list[str] = read_json(task.heldout)["texts"]
-    if task.n_heldout is not None:
-        heldout = cut_to_tokens(heldout, tokenizer, task.n_heldout)
-    scores = learner.nll(heldout, progress=lambda done, total: progress("evaluate", done, total))
-    metrics = heldout_metrics(heldout, scores, lexicon=lexicon)
+    heldout = cut_to(heldout, tokenizer, task.n_heldout)
+    scores = _scores(learner, heldout, progress) if heldout else None
+    metrics = {} if scores is None else heldout_metrics(heldout, scores, lexicon=lexicon)
     first = learner if task.first_model == task.model else load_learner(task.first_model)
-    for kind, texts in (("arm", read_json(task.output)["texts"]), ("t1", sample["texts"])):
-        evaluated = cut_to_tokens(texts, tokenizer, task.n_evaluated)
-        values = {**generated_metrics(evaluated, lexicon=lexicon), **resemblance_metrics(first.nll(evaluated))}
+    n_documents = {}
+    for kind, texts in (("arm", output), ("t1", sample["texts"])):
+        evaluated = cut_to(texts, tokenizer, task.n_evaluated)
+        n_documents[kind] = len(evaluated)
+        values = {**generated_metrics(evaluated, lexicon=lexicon), "documents": float(len(evaluated))}
+        if tokenizer is not None:
+            values["tokens"] = float(sum(count_tokens(tokenizer, evaluated)))
+        seen = _scores(first, evaluated, progress)
+        if seen is not None:
+            values |= resemblance_metrics(seen)
         metrics |= {f"{kind}_{name}": value for name, value in values.items()}
+    metrics = chosen(metrics, task.metrics)
     return {
-        "texts": sample["texts"],
-        "n_tokens": sample["n_tokens"],
+        **sample,
         "metrics": metrics,
+        "n_documents": n_documents,
         "seconds": {"evaluation_sample": sample["seconds"], "evaluate": time.perf_counter() - started},
     }
 
 
-def cut_to_tokens(texts: list[str], tokenizer: Tokenizer, n_tokens: int) -> list[str]:
-    """Return the first texts, the last one cut, that together hold `n_tokens` tokens; all if they hold fewer."""
-    kept: list[str] = []
-    missing = n_tokens
-    for text in texts:
-        if missing <= 0:
-            break
-        offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-        kept.append(text if len(offsets) <= missing else text[: offsets[missing - 1][1]])
-        missing -= len(offsets)
-    return kept
+def _scores(learner: Learner, texts: Sequence[str], progress: PhaseProgress) -> list[TokenNll] | None:
+    """Return the scores of texts; None where the learner cannot score documents of its kind."""
+    try:
+        return learner.nll(texts, progress=lambda done, total: progress("evaluate", done, total))
+    except NotImplementedError:
+        return None

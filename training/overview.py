@@ -10,6 +10,7 @@ from provenance.store import schema
 from provenance.store.store import Store
 from training.errors import UnknownExperiment
 from training.experiment import SHARED_ARM
+from training.metrics.registry import metric_of
 
 #: Metrics of the overview, in its order.
 MAIN_METRICS = (
@@ -24,6 +25,8 @@ MAIN_METRICS = (
 
 def run_rows(store: Store, experiment: str | None = None) -> list[dict[str, Any]]:
     """Return one mapping a run: experiment, seed, arm, generation, state, model, and every metric by its name.
+
+    Bins and per-document values are left out: `recurse metrics` writes them.
 
     Raises
     ------
@@ -41,7 +44,9 @@ def run_rows(store: Store, experiment: str | None = None) -> list[dict[str, Any]
     if experiment is not None:
         values = values.join(schema.training_run, run.run_id == metric.run_id).where(run.experiment == experiment)
     for value in store.fetch(values).to_pylist():
-        rows[str(value["run_id"])][value["metric"]] = value["value"]
+        known = metric_of(value["metric"])
+        if known is None or not known.family:
+            rows[str(value["run_id"])][value["metric"]] = value["value"]
     return sorted(rows.values(), key=_place)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from training.mixes import evaluation_source
 _run = schema.training_run.c
 
 #: What may be changed in an experiment that has runs already.
-EXTENSIBLE = ("description", "generations", "seeds", "arms")
+EXTENSIBLE = ("description", "generations", "seeds", "arms", "keep")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def enter_model(store: Store, run: Run, *, account: Mapping[str, Any], learner: 
     with store.read() as connection:
         newest = connection.execute(select(func.max(item.generation)).where(item.training_set == run.model))
         generation = int(newest.scalar_one() or 0)
-    parameters = {key: account[key] for key in ("n_parameters", "n_steps", "fit_tokens", "loss", "made_from")}
+    parameters = {key: account[key] for key in ("fit_tokens", "loss", "made_from", "n_parameters", "n_steps")}
+    parameters = json.loads(json.dumps(parameters, sort_keys=True))  # the same text whether fresh or from its file
     model = Model(
         name=run.model,
         digest=account["digest"],
@@ -136,65 +137,75 @@ def enter_model(store: Store, run: Run, *, account: Mapping[str, Any], learner: 
         parameters=parameters,
         path=path,
     )
-    register_model(store, model)
+    if not register_model(store, model):
+        _restore_path(store, model)
     return generation
 
 
+def _restore_path(store: Store, model: Model) -> None:
+    """Note where the files of a model are that was made anew after they had been removed."""
+    m = schema.model.c
+    with store.transaction() as connection:
+        connection.execute(update(schema.model).where(m.name == model.name, m.path.is_(None)).values(path=model.path))
+
+
+def forget_path(store: Store, model: str) -> None:
+    """Note that the files of a model are not kept."""
+    with store.transaction() as connection:
+        connection.execute(update(schema.model).where(schema.model.c.name == model).values(path=None))
+
+
 def ingest_output(
-    store: Store, run: Run, samples: Mapping[str, list[str]], *, generation: int, decoding: Mapping[str, Any]
-) -> None:
+    store: Store, run: Run, outputs: Mapping[str, Mapping[str, Any]], *, generation: int, decoding: Mapping[str, Any]
+) -> dict[str, int]:
     """Take a model's output into the store as documents of the generation after the model's.
 
     Text under the arm's decoding has the model's name as its source; the evaluation sample a source of its own, which
     no training set draws from.
+
+    Parameters
+    ----------
+    outputs : kind (`arm`, `t1`) -> texts, and parents (ids of the documents in the prompt of each) where there were
+        prompts
+
+    Returns
+    -------
+    Number of texts by kind that the store refused: empty, only special tokens, or unreadable. They are in quarantine.
     """
     claim = Claim.make("synthetic", generation=generation + 1, model=run.model)
     decodings = {"arm": dict(decoding), "t1": Decoding().model_dump()}
     sources = {"arm": run.model, "t1": evaluation_source(run.model)}
-    for kind, texts in samples.items():
-        records = _documents(run, texts, kind=kind, decoding=decodings[kind])
+    refused = {}
+    for kind, output in outputs.items():
         source = sources[kind]
-        ingest_records(store, records, name=source, source=source, claim=claim)
+        entered = store.fetch(_ENTERED, {"source": source})["n_quarantined"].to_pylist()
+        if entered:  # by an attempt that was interrupted later
+            refused[kind] = int(entered[0])
+            continue
+        records = _documents(run, output, kind=kind, decoding=decodings[kind])
+        refused[kind] = ingest_records(store, records, name=source, source=source, claim=claim).counts.n_quarantined
+    return refused
 
 
-def _documents(run: Run, texts: list[str], *, kind: str, decoding: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for number, text in enumerate(texts, start=1):
-        yield {
-            "id": f"{number:06d}",
-            "text": text,
-            "metadata": {
-                "experiment": run.experiment,
-                "arm": run.arm,
-                "seed": run.seed,
-                "generation_of_model": run.generation,
-                "training_set": run.model,
-                "sample": kind,
-                "decoding": dict(decoding),
-            },
-        }
+_ENTERED = "SELECT n_quarantined FROM ingest WHERE source = :source AND state = 'finished' ORDER BY started_at"
 
 
-def near_duplicate_metrics(store: Store, run: Run) -> dict[str, float]:
-    """Return which shares of a model's output are near-copies of its other output, and of human text."""
-    table = store.fetch(_NEAR_DUPLICATES, {"source": run.model}).to_pylist()[0]
-    if not table["n"]:
-        return {}
-    return {
-        "arm_near_duplicates_within": table["within"] / table["n"],
-        "arm_near_duplicates_human": table["human"] / table["n"],
+def _documents(
+    run: Run, output: Mapping[str, Any], *, kind: str, decoding: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    texts: Sequence[str] = output["texts"]
+    parents: Sequence[Sequence[str]] = output.get("parents") or [()] * len(texts)
+    metadata = {
+        "experiment": run.experiment,
+        "arm": run.arm,
+        "seed": run.seed,
+        "generation_of_model": run.generation,
+        "training_set": run.model,
+        "sample": kind,
+        "decoding": dict(decoding),
     }
-
-
-_NEAR_DUPLICATES = """
-WITH mine AS (
-    SELECT cluster_id, count(*) AS n FROM document WHERE source = :source GROUP BY cluster_id
-),
-human AS (
-    SELECT DISTINCT cluster_id FROM document WHERE origin = 'human' AND cluster_id IN (SELECT cluster_id FROM mine)
-)
-SELECT
-    coalesce(sum(n), 0)::BIGINT AS n,
-    coalesce(sum(n) FILTER (n > 1), 0)::BIGINT AS within,
-    coalesce(sum(n) FILTER (cluster_id IN (SELECT cluster_id FROM human)), 0)::BIGINT AS human
-FROM mine
-"""
+    for number, (text, behind) in enumerate(zip(texts, parents, strict=True), start=1):
+        record: dict[str, Any] = {"id": f"{number:06d}", "text": text, "metadata": metadata}
+        if behind:
+            record["parent"] = [{"document_id": one, "relation": "prompt"} for one in behind]
+        yield record

@@ -9,24 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from provenance.errors import NameTaken, ProvenanceError, UnknownName
+from provenance.export.documents import ExportedDocuments
+from provenance.export.parquet import export_parquet
 from provenance.export.tokens import TokenBlocks, export_tokens
 from provenance.mix.make import make_training_set
 from provenance.mix.spec import MixSpec
 from provenance.mix.tokens import add_tokenizer, get_tokenizer
 from provenance.mix.training_set import TrainingSet, list_training_sets
 from provenance.store.store import Store
+from training.curation import Curation
 from training.experiment import SHARED_ARM, Arm, Experiment, TrainedTokenizer
 from training.files import Folder, read_json, write_json
+from training.learners.base import Learner
 from training.learners.configs import Init
 from training.learners.registry import learner_type
 from training.metrics.words import Lexicon
-from training.mixes import first_mix, heldout_mix, later_mix, model_name, tokenizer_name
+from training.mixes import first_mix, heldout_mix, largest_synthetic_share, later_mix, model_name, tokenizer_name
+from training.prompts import PromptSource
 from training.records import Run
 from training.seeds import derive_seed
 from training.work import GenerationTask
 
 #: Output beyond what the next generation needs: its text is excluded where it resembles held-out text.
 SAMPLE_SLACK = 0.1
+#: How many times as much a model writes whose output is filtered.
+CURATED_FACTOR = 2
+
+_SIZE = """
+SELECT coalesce(sum(c.n_tokens), 0)::BIGINT AS n
+FROM training_set_item i JOIN document d USING (document_id) JOIN token_count c USING (content_id)
+WHERE i.training_set = :training_set AND c.tokenizer = :tokenizer
+"""
 
 
 class Preparation:
@@ -36,6 +49,13 @@ class Preparation:
         self.store = store
         self.experiment = experiment
         self.folder = folder
+        self.curation = Curation(store, experiment, folder)
+
+    def begin(self, seed: int) -> None:
+        """Make the held-out set, and generation 0's set and tokenizer."""
+        if self.experiment.heldout is not None:
+            self._heldout  # noqa: B018 (what every later set excludes is made first)
+        self._first(seed)
 
     def task(self, run: Run, arm: Arm | None) -> GenerationTask:
         """Make, verify and export the training set of a run and return the task that fits a model on it.
@@ -45,16 +65,20 @@ class Preparation:
         InfeasibleMix : there is not enough text
         NameTaken : the store has a training set of that name from another specification
         """
-        heldout, seed = self._heldout, run.seed
-        if arm is None:
-            training_set = self._first(seed)
-        else:
-            training_set = self._training_set(later_mix(self.experiment, arm, seed=seed, generation=run.generation))
+        seed = run.seed
         first = model_name(self.experiment, arm=SHARED_ARM, seed=seed, generation=0)
-        self._export(training_set, tokenizer_name(self.experiment, seed=seed))
-        return self._task(run, arm, heldout=heldout, first=first)
+        if arm is None:
+            training_set = self._training_set(first_mix(self.experiment, seed=seed))
+        else:
+            size = self._first_size(first, seed) if arm.regime.startswith("accumulate") else 0
+            if not self._has_training_set(run.model):
+                self.curation.before_mix(arm, seed=seed, generation=run.generation)
+            spec = later_mix(self.experiment, arm, seed=seed, generation=run.generation, first_size=size)
+            training_set = self._training_set(spec)
+        self._export(training_set, seed)
+        return self._task(run, arm, first=first)
 
-    def _task(self, run: Run, arm: Arm | None, *, heldout: Path, first: str) -> GenerationTask:
+    def _task(self, run: Run, arm: Arm | None, *, first: str) -> GenerationTask:
         experiment, folder = self.experiment, self.folder
         phase = experiment.first if arm is None else experiment.later
         init: Init = experiment.first_init if arm is None else experiment.later.init
@@ -65,6 +89,8 @@ class Preparation:
         return GenerationTask(
             name=run.model,
             learner=experiment.learner.model_dump(mode="json"),
+            reads=self._learner.reads,
+            unit=self._learner.unit,
             init=init,
             previous=previous,
             block_length=experiment.block_length,
@@ -73,24 +99,56 @@ class Preparation:
             batch_size=experiment.batch_size,
             seed=derive_seed(run.seed, run.arm, run.generation),
             decoding=experiment.decoding.model_dump(mode="json"),
+            prompts=self._prompts(run, first),
+            human_weight=arm.human_loss_weight if arm is not None and arm.human_loss_weight is not None else 1.0,
             n_sampled=max(experiment.evaluation.tokens, self._needed(arm)),
             n_evaluated=experiment.evaluation.tokens,
             n_heldout=experiment.evaluation.heldout_tokens,
-            blocks=folder.blocks(run.model),
+            metrics=experiment.metrics,
+            exported=self._exported(run.model),
             model=folder.model(run.model),
             fit=folder.fit(run.model),
+            checkpoints=folder.checkpoints(run.model),
             output=folder.output(run.model),
             evaluation=folder.evaluation(run.model),
             first_model=folder.model(first),
-            heldout=heldout,
+            heldout=None if experiment.heldout is None else self._heldout,
             lexicon=self._lexicon(first),
         )
 
+    @cached_property
+    def _learner(self) -> type[Learner]:
+        return learner_type(self.experiment.learner.name)
+
+    def _prompts(self, run: Run, first: str) -> PromptSource | None:
+        """Return what the samples of a model continue: the same human prompts in the same order in every arm."""
+        experiment = self.experiment
+        if experiment.prompt_source == "bos":
+            return None
+        return PromptSource(
+            blocks=self._exported(first if experiment.prompt_source == "human" else run.model),
+            length=experiment.prompt_tokens or experiment.block_length,
+            new_tokens=experiment.new_tokens or experiment.block_length,
+            seed=derive_seed(run.seed, "prompts", run.generation),
+        )
+
     def _needed(self, arm: Arm | None) -> int:
-        """Return the synthetic tokens that the next generation needs; the first model writes for all arms."""
+        """Return the synthetic tokens (or documents) that the next generation needs; the first model writes for all."""
         arms = self.experiment.arms if arm is None else (arm,)
-        largest = max(1 - arm.human_share for arm in arms)
-        return round(self.experiment.later.tokens * float(largest) * (1 + SAMPLE_SLACK))
+        largest = largest_synthetic_share(arms)
+        if any(one.filter is not None for one in arms):
+            largest *= CURATED_FACTOR
+        slack = SAMPLE_SLACK if self._learner.unit == "tokens" else 0
+        return round(self.experiment.later.size * float(largest) * (1 + slack))
+
+    def _first_size(self, first: str, seed: int) -> int:
+        """Return the tokens, or documents, of generation 0's training set."""
+        if self._learner.unit == "documents":
+            return len(TrainingSet.just_verified(first, self.store))
+        found = self.store.fetch(
+            _SIZE, {"training_set": first, "tokenizer": tokenizer_name(self.experiment, seed=seed)}
+        )
+        return int(found["n"].to_pylist()[0])
 
     @cached_property
     def _heldout(self) -> Path:
@@ -114,18 +172,17 @@ class Preparation:
         return path
 
     def _first(self, seed: int) -> TrainingSet:
-        """Make generation 0's set, and its tokenizer: the pretrained model's, or one trained on this text."""
+        """Make generation 0's set, and its tokenizer: the pretrained model's, or one trained on this text, or none."""
         experiment, name = self.experiment, tokenizer_name(self.experiment, seed=seed)
-        learner = learner_type(experiment.learner.name)
         if experiment.tokenizer == "own":
-            definition = learner.own_tokenizer(experiment.learner)
+            definition = self._learner.own_tokenizer(experiment.learner)
             if definition is None:  # excluded when the experiment was read
                 raise UnknownName("tokenizer of the model", str(experiment.learner.pretrained))
             add_tokenizer(self.store, name, definition)
         training_set = self._training_set(first_mix(experiment, seed=seed))
         if isinstance(experiment.tokenizer, TrainedTokenizer) and not self._has_tokenizer(name):
             texts = (document["text"] for document in training_set)
-            trained = learner.train_tokenizer(texts, vocab_size=experiment.tokenizer.vocab_size)
+            trained = self._learner.train_tokenizer(texts, vocab_size=experiment.tokenizer.vocab_size)
             add_tokenizer(self.store, name, trained.to_str())
         self._lexicon(training_set.name)
         return training_set
@@ -139,28 +196,42 @@ class Preparation:
 
     def _training_set(self, spec: MixSpec) -> TrainingSet:
         """Make a training set, or open and verify the one that was made from this specification before."""
-        if spec.name not in {info.name for info in list_training_sets(self.store)}:
+        if not self._has_training_set(spec.name):
             return make_training_set(self.store, spec)
         training_set = TrainingSet.open(spec.name, self.store)
         if training_set.spec != spec:
             raise NameTaken("training set", spec.name, "was made from another specification")
         return training_set
 
-    def _export(self, training_set: TrainingSet, tokenizer: str) -> None:
-        """Write the training set as token blocks, unless they are there."""
-        target = self.folder.blocks(training_set.name)
-        if target.exists():
-            if _holds(target, training_set):
-                return
-            shutil.rmtree(target)
+    def _has_training_set(self, name: str) -> bool:
+        return any(info.name == name for info in list_training_sets(self.store))
+
+    def _exported(self, training_set: str) -> Path:
+        """Return where a training set is exported to: blocks, or documents, as the learner reads them."""
+        reads_documents = self._learner.reads == "documents"
+        return self.folder.documents(training_set) if reads_documents else self.folder.blocks(training_set)
+
+    def _export(self, training_set: TrainingSet, seed: int) -> None:
+        """Write the training set as its learner reads it, unless it is there."""
+        target = self._exported(training_set.name)
+        if _holds(target, training_set):
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
+        if self._learner.reads == "documents":
+            export_parquet(training_set, target, overwrite=True)
+            return
+        tokenizer = tokenizer_name(self.experiment, seed=seed)
+        shutil.rmtree(target, ignore_errors=True)
         export_tokens(training_set, target, tokenizer=tokenizer, block_length=self.experiment.block_length)
 
 
-def _holds(blocks: Path, training_set: TrainingSet) -> bool:
-    """Return whether a folder holds the blocks of a training set, whole and of these very draws."""
+def _holds(target: Path, training_set: TrainingSet) -> bool:
+    """Return whether an export of a training set is there, whole and of these very draws."""
+    if not target.exists():
+        return False
     try:
-        digest = TokenBlocks.open(blocks).manifest["training_set"]["digest"]
+        opened = TokenBlocks.open(target) if target.is_dir() else ExportedDocuments.open(target)
+        digest = opened.manifest["training_set"]["digest"]
     except (ProvenanceError, OSError, KeyError):  # incomplete, damaged, or of another kind
         return False
     return bool(digest == training_set.digest)

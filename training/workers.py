@@ -5,20 +5,22 @@ Each worker computes with its own number of threads, so that results do not depe
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager
 from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 from provenance.processes import end_with_parent
+from training.errors import WorkerLost
 from training.evaluate import evaluate
-from training.learners import runtime
+from training.learners import learner_type, runtime
 from training.work import GenerationTask, PhaseProgress, fit_and_sample
 
 #: Told the name of the model, the phase, and how many of how many units of it are done.
@@ -69,11 +71,17 @@ class Workers(AbstractContextManager["Workers"]):
     def __enter__(self) -> Self:
         return self
 
+    def warm(self, learner: str) -> None:
+        """Let the processes start and load what a learner needs, while the first training set is made."""
+        if self.jobs > 1 and self._pool is None:
+            for _ in range(self.jobs):
+                self._started().submit(_load_libraries, learner)
+
     def start(self, task: GenerationTask) -> None:
         """Begin a task, or keep it until `finish` where there is but one process."""
         self._tasks.append(task)
         if self.jobs > 1:
-            self._pending[self._started().submit(_run_in_worker, 0, task)] = (len(self._tasks) - 1, 0)
+            self._submit(len(self._tasks) - 1, 0, task)
 
     def finish(self) -> list[Outcome]:
         """Wait for the tasks begun: return the results of their steps by name, or what ended them, in their order."""
@@ -88,12 +96,20 @@ class Workers(AbstractContextManager["Workers"]):
                 i, step = self._pending.pop(future)
                 error = future.exception()
                 if error is not None:
-                    outcomes[i] = error
+                    outcomes[i] = WorkerLost(tasks[i].name) if isinstance(error, BrokenExecutor) else error
                     continue
                 accounts[i][STEPS[step].__name__] = future.result()
                 if step + 1 < len(STEPS):
-                    self._pending[self._started().submit(_run_in_worker, step + 1, tasks[i])] = (i, step + 1)
+                    self._submit(i, step + 1, tasks[i])
         return outcomes
+
+    def _submit(self, i: int, step: int, task: GenerationTask) -> None:
+        try:
+            future = self._started().submit(_run_in_worker, step, task)
+        except BrokenExecutor as error:  # a process was killed: the pool takes nothing any more
+            future = Future()
+            future.set_exception(error)
+        self._pending[future] = (i, step)
 
     def _run_here(self, task: GenerationTask) -> Outcome:
         try:
@@ -125,6 +141,15 @@ def _begin_worker(queue: SimpleQueue[Message | None], threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     runtime.set_threads(threads)
     end_with_parent()
+
+
+def _load_libraries(learner: str) -> None:
+    """Import what a learner needs."""
+    learner_type(learner)
+    if learner == "transformer":
+        runtime.prepare()
+        for module in ("fitting", "sampling", "scoring"):
+            importlib.import_module(f"training.learners.{module}")
 
 
 def _named(name: str, progress: TaskProgress) -> PhaseProgress:

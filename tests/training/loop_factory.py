@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
         {"name": "fixed", "regime": "quota", "share": 0.25, "human": "fixed"},
         {"name": "human", "regime": "human"},
     ],
+    "controls": False,
     "generations": 2,
 }
 

@@ -22,7 +22,7 @@ from tests.training.loop_factory import (
     fill,
     metrics,
 )
-from training.errors import ExperimentChanged, LossNotFinite, OutputTaken
+from training.errors import ExperimentChanged, LossNotFinite, NotEnoughHumanText, OutputTaken
 from training.learners import load_learner
 from training.loop import default_jobs, run_experiment
 
@@ -209,8 +209,21 @@ def test_experiment_can_be_extended_and_lost_files_come_back(
     assert digests(corpus) == digests(done[0])
 
 
-def test_refused_mix_keeps_what_was_made(corpus: Store, tmp_path: Path) -> None:
+def test_human_text_that_runs_out_is_said_before_anything_is_trained(corpus: Store, tmp_path: Path) -> None:
     """Four generations of fresh human text are more than the small corpus has."""
+    greedy = experiment(
+        arms=[{"name": "human", "regime": "human"}], later={"tokens": 17_000}, generations=4, heldout_span=None
+    )
+    with pytest.raises(NotEnoughHumanText, match="'human' would run out of fresh human text in generation"):
+        run_experiment(corpus, greedy, out=tmp_path / "out", jobs=1)
+    assert rows(corpus, "SELECT * FROM training_run") == []
+    assert not (tmp_path / "out" / "tiny" / "models").exists()
+    assert violations(corpus) == []
+
+
+def test_refused_mix_keeps_what_was_made(corpus: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should text run out all the same, later, for instance because documents were taken out of the store."""
+    monkeypatch.setattr("training.loop.check_human_text", lambda *_, **__: None)
     greedy = experiment(
         arms=[{"name": "human", "regime": "human"}], later={"tokens": 17_000}, generations=4, heldout_span=None
     )

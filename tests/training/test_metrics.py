@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 
 import numpy as np
@@ -18,7 +19,8 @@ from training.metrics.generated import (
     zlib_ratio,
 )
 from training.metrics.heldout import heldout_metrics
-from training.metrics.resemblance import resemblance_metrics
+from training.metrics.registry import members
+from training.metrics.resemblance import LAST_BIN, STRETCH_TOKENS, resemblance_metrics
 from training.metrics.words import Lexicon
 
 
@@ -46,7 +48,7 @@ def test_heldout_costs_add_up_to_words() -> None:
 def test_words_that_the_model_could_not_score_count_nowhere() -> None:
     lexicon = Lexicon({"a": 9, "b": 1})
     found = heldout_metrics(["a b", ""], [_score((2.0, 0, 1)), _score()], lexicon=lexicon)
-    assert found == {
+    assert {name: value for name, value in found.items() if "_group_" not in name} == {
         "heldout_ce": 2.0,
         "heldout_perplexity": pytest.approx(math.exp(2)),
         "heldout_head_ce": 2.0,
@@ -113,12 +115,48 @@ def test_undefined_metrics_are_absent_and_no_number() -> None:
     assert generated_metrics([], lexicon=Lexicon({"one": 1})) == {"words": 0.0}
 
 
-def test_resemblance_takes_every_document_once() -> None:
+def test_resemblance_counts_every_token_once() -> None:
     scores = [_score((float(i), 0, 1), (float(i), 1, 2)) for i in range(101)] + [_score()]
     found = resemblance_metrics(scores)
     assert found["gen0_nll_mean"] == pytest.approx(50)
     assert [found[f"gen0_nll_p{p}"] for p in (5, 50, 95, 99)] == pytest.approx([5, 50, 95, 99])
     assert resemblance_metrics([]) == {}
+
+
+def test_a_short_rest_of_a_document_counts_little() -> None:
+    # 640 tokens of 2 nats in ten stretches, and a document of one token that costs 30 nats.
+    found = resemblance_metrics([_score(*[(2.0, 0, 1)] * 640), _score((30.0, 0, 1))])
+    assert found["gen0_nll_mean"] == pytest.approx((640 * 2 + 30) / 641)
+    assert found["gen0_nll_p99"] == 2.0
+    assert members(found, "gen0_nll_bin") == pytest.approx({8: 640 / 641, LAST_BIN: 1 / 641})
+
+
+def test_the_histogram_is_of_stretches_and_adds_up_to_one() -> None:
+    rng = np.random.default_rng(3)
+    nats = [rng.gamma(3, 2, size=n) for n in (1, 63, 64, 65, 200)]
+    found = resemblance_metrics([TokenNll(each, np.zeros((len(each), 2), np.int64)) for each in nats])
+    expected: Counter[int] = Counter()
+    for each in nats:
+        for start in range(0, len(each), STRETCH_TOKENS):
+            part = each[start : start + STRETCH_TOKENS]
+            expected[int(part.mean() // 0.25)] += len(part)
+    assert members(found, "gen0_nll_bin") == pytest.approx({n: k / 393 for n, k in expected.items()})
+    assert sum(members(found, "gen0_nll_bin").values()) == pytest.approx(1)
+
+
+def test_groups_of_documents_add_up_to_the_whole() -> None:
+    rng = random.Random(5)
+    lexicon = Lexicon({"a": 99, "b": 1})
+    texts = ["a b"] * 47
+    scores = [_score((rng.random(), 0, 1), (rng.random(), 1, 3)) for _ in texts]
+    found = heldout_metrics(texts, scores, lexicon=lexicon)
+    nats, tokens = members(found, "heldout_group_nats"), members(found, "heldout_group_tokens")
+    assert list(nats) == list(tokens) == list(range(20))
+    assert sum(nats.values()) / sum(tokens.values()) == pytest.approx(found["heldout_ce"])
+    assert tokens[0] == 6 and tokens[19] == 4  # documents 0, 20, 40; 19, 39
+    tail = sum(members(found, "heldout_group_tail_nats").values())
+    assert tail / sum(members(found, "heldout_group_tail_words").values()) == pytest.approx(found["heldout_tail_ce"])
+    assert nats[7] == pytest.approx(sum(scores[at].nats.sum() for at in (7, 27)))
 
 
 def test_support_after_one_generation_is_as_predicted() -> None:

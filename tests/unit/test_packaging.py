@@ -101,7 +101,7 @@ def test_the_wheel_holds_migrations_corpus_and_type_marker(tmp_path: Path) -> No
         "provenance/demo/data/DATASHEET.md",
         "provenance/demo/data/everyday.yaml",
         "provenance/cli/__init__.py",
-        "training/cli.py",
+        "training/cli/__init__.py",
         "training/py.typed",
     ):
         assert wanted in names, wanted

@@ -88,7 +88,7 @@ class BigramSampler:
 
     For a temperature alone the distribution after v is the sharpened base, shared by all v, changed at the words that
     followed v. So a draw takes one of these words with their joint share, else words from the base until one is none of
-    them: exact, and independent of the size of the vocabulary. Top-k and top-p need the whole row.
+    them: exact, and independent of the size of the vocabulary. Penalty, top-k and top-p need the whole row.
     """
 
     def __init__(self, table: BigramTable, decoding: Decoding) -> None:
@@ -115,10 +115,21 @@ class BigramSampler:
             np.concatenate([begin, np.cumsum(base**self.exponent)]),
         )
 
-    def draw(self, before: Ints, rng: np.random.Generator) -> Ints:
-        """Return the next word after each word of `before`."""
-        if self.decoding.top_k is not None or self.decoding.top_p is not None:
-            return draw_from_rows(decode_rows(self.table.rows(before), self.decoding), rng.random(len(before)))
+    @property
+    def reads_rows(self) -> bool:
+        """Whether a draw needs the whole distribution after each word."""
+        decoding = self.decoding
+        return decoding.top_k is not None or decoding.top_p is not None or decoding.repetition_penalty != 1
+
+    def draw(self, before: Ints, rng: np.random.Generator, seen: npt.NDArray[np.bool_] | None = None) -> Ints:
+        """Return the next word after each word of `before`.
+
+        Parameters
+        ----------
+        seen : (n, vocabulary), words that stand in each text already
+        """
+        if self.reads_rows:
+            return draw_from_rows(decode_rows(self.table.rows(before), self.decoding, seen), rng.random(len(before)))
         table, (seen_base, unseen_base), (full, base) = self.table, self._bases, self._changes
         first, last = table.row[before], table.row[before + 1]
         mass = full[last] - full[first]

@@ -10,11 +10,21 @@ Init = Literal["scratch", "previous", "pretrained"]
 
 
 class LearnerConfig(BaseModel):
-    """Settings of one kind of learner; `inits` says how a later generation of it may begin."""
+    """Settings of one kind of learner.
+
+    Attributes
+    ----------
+    inits : how a later generation of it may begin
+    reads : what it is fitted on
+    takes_prompts, searches : whether its samples continue prompts, and whether it knows beam search
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     inits: ClassVar[tuple[Init, ...]] = ("scratch",)
+    reads: ClassVar[Literal["blocks", "documents"]] = "blocks"
+    takes_prompts: ClassVar[bool] = False
+    searches: ClassVar[bool] = False
 
     name: str
 
@@ -26,6 +36,8 @@ class LearnerConfig(BaseModel):
 
 class NgramConfig(LearnerConfig):
     """Interpolated bigram model: p = bigram·p(w|v) + unigram·p(w) + the rest spread evenly over the vocabulary."""
+
+    takes_prompts: ClassVar[bool] = True
 
     name: Literal["ngram"] = "ngram"
     bigram: float = Field(0.8, ge=0, lt=1)
@@ -46,6 +58,8 @@ class TransformerConfig(LearnerConfig):
     """A Hugging Face causal language model: OPT from these sizes, or any model by name or local folder."""
 
     inits: ClassVar[tuple[Init, ...]] = ("scratch", "previous", "pretrained")
+    takes_prompts: ClassVar[bool] = True
+    searches: ClassVar[bool] = True
 
     name: Literal["transformer"] = "transformer"
     model: str | None = None
@@ -64,6 +78,24 @@ class TransformerConfig(LearnerConfig):
     """Tokens of one sampled sequence; texts end inside it wherever the model ends them."""
     sample_batch: int = Field(96, ge=1)
     """Sequences sampled side by side."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the weights are kept and trained in."""
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    """What is computed in while the weights stay as they are; fp16 needs a GPU."""
+    gradient_accumulation: int = Field(1, ge=1)
+    """Parts in which the blocks of a step are computed one after the other, where memory does not hold them at once."""
+    max_steps: int | None = Field(None, ge=1)
+    """Training stops early, after so many steps; the learning rate goes as if it went on."""
+    checkpoint_steps: int | None = Field(None, ge=1)
+    """Steps after which a training keeps its state, where it was given a folder for it."""
+    checkpoint_seconds: float | None = Field(600, gt=0)
+    """Seconds after which it does."""
+    logging_steps: int = Field(10, ge=1)
+    """Steps between two looks at the loss; trackers are told as often."""
+    report_to: tuple[str, ...] = ()
+    """Trackers that are told the loss, as transformers names them: `tensorboard`, `wandb`, …"""
+    logging_dir: str | None = None
+    """Folder for what trackers write, a folder for every training in it; TensorBoard needs it."""
 
     @property
     def pretrained(self) -> str | None:
@@ -74,6 +106,12 @@ class TransformerConfig(LearnerConfig):
     def _heads_divide_width(self) -> TransformerConfig:
         if self.width % self.n_heads:
             raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _tensorboard_has_a_folder(self) -> TransformerConfig:
+        if "tensorboard" in self.report_to and self.logging_dir is None:
+            raise ValueError("report_to: tensorboard needs a logging_dir, a training's own folder is removed after it")
         return self
 
 

@@ -12,13 +12,24 @@ from training.learners.base import Decoding
 Rows = npt.NDArray[np.float64]
 
 
-def decode_rows(rows: Rows, decoding: Decoding) -> Rows:
-    """Return the distributions that a decoding draws from: temperature, then top-k, then top-p, each renormalised.
+def decode_rows(rows: Rows, decoding: Decoding, seen: npt.NDArray[np.bool_] | None = None) -> Rows:
+    """Return the distributions that a decoding draws from: penalty, temperature, top-k, top-p, each renormalised.
 
     Parameters
     ----------
     rows : (n, vocabulary) float64, every row sums to one
+    seen : (n, vocabulary), tokens that stand in the text already
+
+    Notes
+    -----
+    The penalty is the transformer's for scores that are logarithms of probabilities: p becomes p^penalty.
+
+    References
+    ----------
+    Keskar et al., CTRL, arXiv 1909.05858, section 4.1.
     """
+    if decoding.repetition_penalty != 1 and seen is not None:
+        rows = np.where(seen, rows**decoding.repetition_penalty, rows)
     if decoding.temperature != 1:
         rows = (rows / rows.max(axis=1, keepdims=True)) ** (1 / decoding.temperature)
     if decoding.top_k is not None and decoding.top_k < rows.shape[1]:

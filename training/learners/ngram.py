@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from training.errors import BeamsUnusable
 from training.learners.base import (
     Decoding,
     FitData,
@@ -24,12 +25,16 @@ from training.learners.base import (
 )
 from training.learners.bigram import BigramSampler, BigramTable
 from training.learners.configs import Init, LearnerConfig, NgramConfig
+from training.learners.prompting import check_prompts
 from training.learners.tokenizers import UNKNOWN_WORD, encode, end_of_text, train_word_level
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Ints = npt.NDArray[np.int64]
+
+#: Probabilities that are looked at side by side.
+ROWS_AT_ONCE = 1 << 24
 
 
 class NgramLearner(Learner):
@@ -103,23 +108,64 @@ class NgramLearner(Learner):
         prompts: Prompts | None = None,
         progress: Progress = no_progress,
     ) -> list[Sample]:
-        """Draw chains side by side, each from the beginning of a text, and cut them where the model ends a text."""
-        length = self.config.sample_length
-        n_chains = -(-n // length)
+        """Draw chains side by side, from where a text begins or after prompts; cut them where the model ends a text.
+
+        Notes
+        -----
+        Of a prompt this model sees the last word that it knows.
+
+        Raises
+        ------
+        PromptsUnusable : prompts that are no tokens of this model, or nothing to be drawn after them
+        BeamsUnusable : this learner has no beam search
+        """
+        if decoding.beams > 1:
+            raise BeamsUnusable("the ngram learner has none")
+        starts, length = self._starts(n, prompts)
         rng = np.random.default_rng(seed)
-        drawn = np.empty((n_chains, length), np.int64)
-        before = np.full(n_chains, self.end, np.int64)
         sampler = BigramSampler(self.table, decoding)
-        for step in range(length):
-            before = sampler.draw(before, rng)
-            drawn[:, step] = before
-            progress((step + 1) * n_chains, length * n_chains)
+        # Where whole distributions are needed, not for too many chains at once.
+        at_once = max(1, ROWS_AT_ONCE // self.table.size) if sampler.reads_rows else len(starts)
+        drawn = np.empty((len(starts), length), np.int64)
+        for first in range(0, len(starts), at_once):
+            chains = slice(first, first + at_once)
+            for step, words in enumerate(self._columns(sampler, starts[chains], length, rng)):
+                drawn[chains, step] = words
+                progress(first * length + (step + 1) * len(words), drawn.size)
         return [
-            Sample(self.tokenizer.decode(part.tolist()), len(part))
-            for chain in drawn
+            Sample(
+                self.tokenizer.decode(part.tolist()), len(part), None if prompts is None else i % len(prompts.tokens)
+            )
+            for i, chain in enumerate(drawn)
             for part in np.split(chain[chain != self.end], _ends(chain == self.end))
             if len(part)
         ]
+
+    def _starts(self, n: int, prompts: Prompts | None) -> tuple[Ints, int]:
+        """Return what each chain begins with, (n_chains, width), and how many words are drawn after it."""
+        if prompts is None:
+            length = self.config.sample_length
+            return np.full((-(-n // length), 1), self.end, np.int64), length
+        check_prompts(prompts, self.table.size)
+        n_chains = -(-n // prompts.new_tokens)
+        return np.asarray(prompts.tokens, np.int64)[np.arange(n_chains) % len(prompts.tokens)], prompts.new_tokens
+
+    def _columns(self, sampler: BigramSampler, starts: Ints, length: int, rng: np.random.Generator) -> Iterator[Ints]:
+        """Yield the next word of every chain, `length` times."""
+        before = np.full(len(starts), self.end, np.int64)
+        penalised = sampler.decoding.repetition_penalty != 1
+        seen = np.zeros((len(starts), self.table.size), bool) if penalised else None
+        for column in range(starts.shape[1] + length):
+            if column < starts.shape[1]:
+                words = starts[:, column]
+                before = np.where(words == self.unknown, before, words) if self.unknown is not None else words
+            else:
+                before = sampler.draw(before, rng, seen)
+                yield before
+            if seen is not None:
+                seen[np.arange(len(before)), before] = True
+                # After its end another text begins, in which nothing stands yet.
+                seen[before == self.end] = False
 
     def nll(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[TokenNll]:
         """Score every known word after the known word before it; a text begins after the end-of-text token."""

@@ -30,6 +30,25 @@ def _begin_with_end_of_text(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
+def with_beginning(definition: str, begin: int) -> str:
+    """Return a tokenizer's definition in which every text begins with the token `begin`.
+
+    Notes
+    -----
+    One that puts special tokens around a text is left as it is: its model was trained on texts marked so.
+    """
+    from tokenizers import Tokenizer, processors
+
+    tokenizer = Tokenizer.from_str(definition)
+    token = tokenizer.id_to_token(begin)
+    if tokenizer.encode("").ids or token is None:
+        return definition
+    mark = processors.TemplateProcessing(single=f"{token}:0 $A:0", special_tokens=[(token, begin)])
+    before = tokenizer.post_processor
+    tokenizer.post_processor = mark if before is None else processors.Sequence([before, mark])
+    return tokenizer.to_str()
+
+
 def train_byte_bpe(texts: Iterable[str], *, vocab_size: int) -> Tokenizer:
     """Train a byte-level BPE tokenizer: it encodes every text and decodes it to the same text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from training.errors import ModelNotFound
 from training.learners import runtime
 from training.learners.base import (
     Decoding,
@@ -23,6 +22,8 @@ from training.learners.base import (
     no_progress,
 )
 from training.learners.configs import Init, LearnerConfig, TransformerConfig
+from training.learners.pretrained import load_model, load_tokenizer, marks_of, positions_of, save_tokenizer
+from training.learners.prompting import plan_sequences
 from training.learners.tokenizers import encode, end_of_text, train_byte_bpe
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class TransformerLearner(Learner):
 
     name: ClassVar[str] = "transformer"
 
-    def __init__(self, config: TransformerConfig, model: Any, *, tokenizer_json: str, block_length: int) -> None:
+    def __init__(
+        self, config: TransformerConfig, model: Any, *, tokenizer_json: str, block_length: int, context: int
+    ) -> None:
         from tokenizers import Tokenizer
 
         self.config = config
@@ -42,10 +45,8 @@ class TransformerLearner(Learner):
         self.tokenizer_json = tokenizer_json
         self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer_json)
         self.block_length = block_length
-        ends = {model.config.bos_token_id, *_as_list(model.config.eos_token_id)} - {None}
-        self.ends: tuple[int, ...] = tuple(sorted(ends))
-        bos = model.config.bos_token_id
-        self.begin: int = bos if bos is not None else self.ends[0]
+        self.context = context
+        self.begin, self.ends = marks_of(model.config, config.model or self.name)
 
     @classmethod
     def train_tokenizer(cls, texts: Iterable[str], *, vocab_size: int) -> Tokenizer:
@@ -56,16 +57,7 @@ class TransformerLearner(Learner):
     def own_tokenizer(cls, config: LearnerConfig) -> str | None:
         """Return the definition of the tokenizer that comes with `config.model`."""
         model = cast(TransformerConfig, config).model
-        if model is None:
-            return None
-        runtime.prepare()
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model)
-        except (OSError, ValueError) as error:
-            raise ModelNotFound(model, _first_line(error)) from error
-        return cast(str, tokenizer.backend_tokenizer.to_str())
+        return None if model is None else load_tokenizer(model)
 
     @classmethod
     def create(
@@ -76,12 +68,15 @@ class TransformerLearner(Learner):
         from transformers import set_seed
 
         config = cast(TransformerConfig, config)
+        pretrained = init == "pretrained"
         set_seed(seed)
         if config.model is None:
             model = _small_opt(config, tokenizer_json, block_length)
         else:
-            model = _named_model(config.model, pretrained=init == "pretrained")
-        return cls(config, model, tokenizer_json=tokenizer_json, block_length=block_length)
+            model = load_model(config.model, pretrained=pretrained, dtype=config.dtype)
+        # Places beyond a block were never trained in a model from scratch.
+        context = max(block_length, positions_of(model.config) or block_length) if pretrained else block_length
+        return cls(config, model, tokenizer_json=tokenizer_json, block_length=block_length, context=context)
 
     def fit(
         self,
@@ -95,19 +90,13 @@ class TransformerLearner(Learner):
         progress: Progress = no_progress,
     ) -> FitResult:
         """Train with `transformers.Trainer`, reading the blocks in their order in every epoch."""
-        from training.learners.fitting import fit_model
+        from training.learners.fitting import Training, fit_model
 
-        blocks = data.token_blocks(self.model.config.vocab_size)
-        return fit_model(
-            self.model,
-            blocks,
-            config=self.config,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            seed=seed,
-            progress=progress,
-        )
+        data.token_blocks(self.vocab_size)
+        training = Training(self.config, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=seed)
+        # Taking the digest of a large model is worth it only where something depends on it.
+        begun_as = "" if checkpoints is None else self.digest
+        return fit_model(self.model, data, training, checkpoints=checkpoints, begun_as=begun_as, progress=progress)
 
     def sample(
         self,
@@ -118,26 +107,43 @@ class TransformerLearner(Learner):
         prompts: Prompts | None = None,
         progress: Progress = no_progress,
     ) -> list[Sample]:
-        """Draw sequences, each from the token that begins a text, and cut them where the model ends a text."""
+        """Draw sequences, from the token that begins a text or after prompts; cut them where the model ends a text.
+
+        Notes
+        -----
+        A model that ends a text goes on with the next one in the same sequence. Of a prompted sequence these are
+        continuations too: the model had the prompt before it.
+
+        Raises
+        ------
+        PromptsUnusable : prompts that are no tokens of this model, or nothing to be drawn after them
+        BeamsUnusable : beam search without prompts would give one text again and again
+        """
+        from training.learners.beams import search_sequences
         from training.learners.sampling import draw_sequences
 
-        length = self.config.sample_length
-        sequences = draw_sequences(
-            self.model,
-            -(-n // length),
-            length,
-            begin=self.begin,
-            context=self.block_length,
-            batch=self.config.sample_batch,
-            decoding=decoding,
-            seed=seed,
-            progress=progress,
-        )
+        plan = plan_sequences(n, prompts, decoding, self)
+        settings: dict[str, Any] = {
+            "context": plan.context,
+            "batch": self.config.sample_batch,
+            "decoding": decoding,
+            "ends": self.ends,
+            "progress": progress,
+        }
+        if decoding.beams > 1:
+            # The same prompt has the same most probable continuation.
+            sequences = search_sequences(self.model, plan.starts[: plan.n_distinct], plan.length, **settings)
+            sequences = sequences[np.arange(len(plan.starts)) % plan.n_distinct]
+        else:
+            sequences = draw_sequences(self.model, plan.starts, plan.length, seed=seed, **settings)
         parts = [
-            part for row in sequences for part in np.split(row, np.flatnonzero(np.isin(row, self.ends))) if len(part)
+            (part, None if prompts is None else row % plan.n_distinct)
+            for row, sequence in enumerate(sequences)
+            for part in np.split(sequence, np.flatnonzero(np.isin(sequence, self.ends)))
+            if len(part)
         ]
-        texts = self.tokenizer.decode_batch([part.tolist() for part in parts])
-        return [Sample(text, len(part)) for text, part in zip(texts, parts, strict=True)]
+        texts = self.tokenizer.decode_batch([part.tolist() for part, _ in parts])
+        return [Sample(text, len(part), prompt) for text, (part, prompt) in zip(texts, parts, strict=True)]
 
     def nll(self, texts: Sequence[str], *, progress: Progress = no_progress) -> list[TokenNll]:
         """Score every token; a long text is read in windows of a block's length, one after the other."""
@@ -161,27 +167,23 @@ class TransformerLearner(Learner):
         return digest.hexdigest()
 
     @property
+    def vocab_size(self) -> int:
+        """Tokens that the model knows; its tokenizer may have fewer."""
+        return int(self.model.config.vocab_size)
+
+    @property
     def n_parameters(self) -> int:
         """Number of weights."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def write(self, directory: Path) -> dict[str, Any]:
         """Write the model by `save_pretrained` with its tokenizer, so that other programs load it unmodified."""
-        from tokenizers import Tokenizer
-        from transformers import PreTrainedTokenizerFast
-
         self.model.save_pretrained(directory)
-        end = self.tokenizer.id_to_token(self.begin)
-        saved = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-            tokenizer_object=Tokenizer.from_str(self.tokenizer_json),
-            bos_token=end,
-            eos_token=end,
-            model_max_length=self.block_length,
-        )
-        saved.save_pretrained(directory)
+        save_tokenizer(directory, self.tokenizer_json, self.model.config, context=self.context)
         return {
             "config": self.config.model_dump(),
             "block_length": self.block_length,
+            "context": self.context,
             "tokenizer": self.tokenizer_json,
         }
 
@@ -189,22 +191,25 @@ class TransformerLearner(Learner):
     def read(cls, directory: Path, card: dict[str, Any]) -> Self:
         """Load what `write` wrote."""
         runtime.prepare()
+        config = TransformerConfig.model_validate(card["config"])
         return cls(
-            TransformerConfig.model_validate(card["config"]),
-            _named_model(str(directory), pretrained=True),
+            config,
+            load_model(str(directory), pretrained=True, dtype=config.dtype),
             tokenizer_json=card["tokenizer"],
             block_length=int(card["block_length"]),
+            context=int(card["context"]),
         )
 
 
 def _small_opt(config: TransformerConfig, tokenizer_json: str, block_length: int) -> Any:
     """Return an OPT of the configured sizes with random weights."""
+    import torch
     from tokenizers import Tokenizer
     from transformers import OPTConfig, OPTForCausalLM
 
     tokenizer = Tokenizer.from_str(tokenizer_json)
     end = end_of_text(tokenizer)
-    return OPTForCausalLM(
+    model = OPTForCausalLM(
         OPTConfig(
             vocab_size=tokenizer.get_vocab_size(),
             hidden_size=config.width,
@@ -219,31 +224,10 @@ def _small_opt(config: TransformerConfig, tokenizer_json: str, block_length: int
             pad_token_id=None,
         )
     )
-
-
-def _named_model(model: str, *, pretrained: bool) -> Any:
-    """Load a causal LM by name or folder, or make one of its shape with random weights; float32 throughout."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    try:
-        if pretrained:
-            return AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-        shape = AutoConfig.from_pretrained(model)
-        return AutoModelForCausalLM.from_config(shape, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ModelNotFound(model, _first_line(error)) from error
+    return model.to(getattr(torch, config.dtype))
 
 
 def _bytes_type() -> Any:
     import torch
 
     return torch.uint8
-
-
-def _as_list(value: int | list[int] | None) -> list[int | None]:
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

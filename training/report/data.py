@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +15,9 @@ from provenance.store import schema, views
 from provenance.store.store import Store
 from training.errors import UnknownExperiment
 from training.experiment import SHARED_ARM
+from training.report.arms import arm_settings, is_plain, own_decoding, parse_json, share_of
 from training.report.errors import NothingToReport
 from training.report.intervals import Estimate, estimate
-from training.report.wording import SPACE, unbreakable
 
 #: The regime that every other arm is compared with, and the one without any human text.
 CONTROL_REGIME, REPLACE_REGIME, QUOTA_REGIME = "human", "replace", "quota"
@@ -59,6 +57,8 @@ class Arm:
     human_share : mean over generations (after 0) and seeds of the share of human text as drawn, 0..1
     quota : the share that the experiment asks for, where it asks for one
     decoding : how its text is drawn, as the experiment says it
+    human : `fresh` or `fixed`, its human text
+    plain : whether it weighs and filters nothing, so that only regime and share set it apart
     """
 
     name: str
@@ -67,6 +67,8 @@ class Arm:
     human_share: float | None
     quota: float | None
     decoding: str | None
+    human: str = "fresh"
+    plain: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class Results:
         """The human control, if the experiment has one."""
         return next((arm for arm in self.arms if arm.is_control), None)
 
+    def control_of(self, arm: Arm) -> Arm | None:
+        """Return the human control of an arm: the one that draws its text in the same way, else the first."""
+        controls = [other for other in self.arms if other.regime == CONTROL_REGIME]
+        return next((other for other in controls if other.decoding == arm.decoding), self.control)
+
     def run(self, arm: str, seed: int, generation: int) -> Run | None:
         """Return a finished run; for generation 0 the one that all arms share."""
         return self.finished.get((arm, seed, generation)) or (
@@ -121,12 +128,14 @@ class Results:
 
     def excess(self, metric: str, arm: str, generation: int, *, seeds: Iterable[int] | None = None) -> Estimate | None:
         """Return how far an arm is above the human control of the same generation and seed, paired by seed."""
-        if self.control is None:
+        known = next((each for each in self.arms if each.name == arm), None)
+        control = self.control if known is None else self.control_of(known)
+        if control is None:
             return None
         differences = []
         for seed in self.seeds if seeds is None else seeds:
             value = self.value(metric, arm, seed, generation)
-            reference = self.value(metric, self.control.name, seed, generation)
+            reference = self.value(metric, control.name, seed, generation)
             if value is not None and reference is not None:
                 differences.append(value - reference)
         return estimate(differences)
@@ -196,17 +205,6 @@ def read_results(store: Store, experiment: str) -> Results:
     return Results(experiment, config, _arms(store, runs, config), runs)
 
 
-def arm_settings(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return what the experiment says of every arm, by name: a list of records with names, or records by name."""
-    arms = config.get("arms")
-    if isinstance(arms, Mapping):
-        return {str(name): said if isinstance(said, Mapping) else {} for name, said in arms.items()}
-    if isinstance(arms, Sequence) and not isinstance(arms, str):
-        named = [arm if isinstance(arm, Mapping) else {"name": arm} for arm in arms]
-        return {str(arm.get("name", arm.get("regime", ""))): arm for arm in named}
-    return {}
-
-
 def _config(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the experiment as the newest run has it, with the arms of older runs that it no longer lists."""
     newest_first = [parse_json(row["config"]) for row in reversed(rows)]
@@ -214,12 +212,6 @@ def _config(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for config in newest_first:
         arms = {**arms, **{name: said for name, said in arm_settings(config).items() if name not in arms}}
     return {**newest_first[0], "arms": [{"name": name, **said} for name, said in arms.items()]}
-
-
-def parse_json(value: Any) -> dict[str, Any]:
-    """Return a JSON column as a mapping; empty where it holds none."""
-    parsed = json.loads(value) if isinstance(value, str) else value
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def _read_metrics(store: Store, experiment: str) -> dict[Key, dict[str, float]]:
@@ -258,16 +250,13 @@ def _arms(store: Store, runs: Sequence[Run], config: Mapping[str, Any]) -> tuple
             regime=regimes[name],
             is_control=name == control,
             human_share=shares.get(name),
-            quota=_share(settings.get(name, {}).get("share")),
+            quota=share_of(settings.get(name, {}).get("share")),
             decoding=own_decoding(config, settings.get(name, {})),
+            human=str(settings.get(name, {}).get("human") or "fresh"),
+            plain=is_plain(settings.get(name, {})),
         )
         for name in names
     )
-
-
-def _share(said: Any) -> float | None:
-    """Return a share as experiments keep it, the text of a fraction such as `1/4`."""
-    return None if said is None else float(Fraction(str(said)))
 
 
 def _human_shares(store: Store, runs: Sequence[Run]) -> dict[str, float]:
@@ -278,12 +267,3 @@ def _human_shares(store: Store, runs: Sequence[Run]) -> dict[str, float]:
     for row in rows:
         drawn.setdefault(by_set[row["name"]], []).append(row["human_share"])
     return {arm: math.fsum(values) / len(values) for arm, values in drawn.items()}
-
-
-def own_decoding(config: Mapping[str, Any], arm: Mapping[str, Any]) -> str | None:
-    """Return how an arm draws its text, such as `T = 0.8, top-k = 40`; None if the experiment does not say."""
-    general, own = config.get("decoding"), arm.get("decoding")
-    said = {**(general if isinstance(general, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}
-    labels = {"temperature": "T", "top_k": "top-k", "top_p": "top-p", "beams": "beams"}
-    parts = [f"{label} = {said[name]:g}" for name, label in labels.items() if isinstance(said.get(name), int | float)]
-    return unbreakable(", ".join(parts)).replace(f",{SPACE}", ", ") or None

@@ -159,9 +159,9 @@ def _finding(results: Results, each: Comparison) -> Finding:
         if each.reference is not None and each.without != each.arm:
             said += f", {_apart(each.reference, measure)} it without human text"
     else:
-        control = results.control.name if results.control else ""
+        control = results.control_of(each.arm)
         said = f"{_level(results, measure, each.arm.name)} {measure.unit} with {arm_label(each.arm)}"
-        said += f", {_level(results, measure, control)} in the human control"
+        said += f", {_level(results, measure, control.name if control else '')} in the human control"
         if each.without is not None and each.without != each.arm:
             said += f", {_level(results, measure, each.without.name)} without human text"
     own = f" ({each.arm.decoding})" if measure.metric.startswith("arm_") and each.arm.decoding else ""
@@ -222,7 +222,8 @@ def _cautions(results: Results, *, judged: bool) -> list[str]:
             "The control is trained on human text only, as much in every generation, and its loss moves too; "
             "so an arm is compared with the control of the same generation and seed, not with generation 0."
         )
-    other = [a.name for a in results.arms if results.control is not None and a.decoding != results.control.decoding]
+    controls = {arm.name: results.control_of(arm) for arm in results.arms}
+    other = [a.name for a in results.arms if (own := controls[a.name]) is not None and a.decoding != own.decoding]
     if other:
         said.append(f"{listed(other)} and the control draw their text differently, so that text is not compared.")
     if judged:

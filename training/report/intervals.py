@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Probability that an interval covers the true mean, if seeds differ normally.
-CONFIDENCE = 0.95
+from training.profile.statistics import student_quantile
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,4 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     if n == 1:
         return Estimate(mean, None, 1)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Estimate(mean, _student_quantile(n - 1) * deviation / math.sqrt(n), n)
-
-
-def _student_quantile(degrees: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, 0.5 + CONFIDENCE / 2))
+    return Estimate(mean, student_quantile(n - 1) * deviation / math.sqrt(n), n)

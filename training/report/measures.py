@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from training.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,23 @@ VOCABULARY_T1 = Measure(
 
 #: In the order in which the page shows them.
 MEASURES = (HELDOUT, TAIL, ENTROPY_ARM, ENTROPY_T1, VOCABULARY_ARM, VOCABULARY_T1)
+
+
+def further_measures(*, plain: bool) -> tuple[Measure, ...]:
+    """Return every other metric that a collapse moves, as measures of a panel each.
+
+    Parameters
+    ----------
+    plain : every arm draws at temperature 1, so that one of the two samples says it all
+    """
+    return tuple(_further(plain=plain))
+
+
+def _further(*, plain: bool) -> Iterator[Measure]:
+    shown = {measure.metric for measure in MEASURES}
+    for metric in METRICS.values():
+        if metric.moves is None or metric.family or metric.name in shown or (plain and metric.of == "t1"):
+            continue
+        panel = metric.name.removeprefix("arm_").removeprefix("t1_")
+        title = metric.title.removesuffix(", own decoding") if plain else metric.title
+        yield Measure(metric.name, title, metric.unit, metric.digits, metric.damage, metric.noticeable, panel)

@@ -117,3 +117,25 @@ def _between(first: str, second: str, at: float) -> str:
 
 def _channels(colour: str) -> tuple[int, ...]:
     return tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+
+
+def ramp(name: str, places: Sequence[int]) -> dict[int, Colour]:
+    """Return a colour for each of some places in an order, ever darker; `name` sets its variables apart."""
+    (light_from, light_to), (dark_from, dark_to) = _RAMP
+    colours = {}
+    for at, place in enumerate(places):
+        part = at / max(1, len(places) - 1)
+        light, dark = _between(light_from, light_to, part), _between(dark_from, dark_to, part)
+        colours[place] = Colour(f"{name}-{place}", light, dark)
+    return colours
+
+
+def distance_colours(places: Sequence[int]) -> dict[int, Colour]:
+    """Return a colour per number of models between people and a text: human neutral, then ever darker."""
+    models = ramp("distance", [place for place in places if place > 0])
+    return {place: HUMAN if place == 0 else models.get(place, UNKNOWN) for place in places}
+
+
+def curve_colours(n: int) -> list[Colour]:
+    """Return colours of so many curves."""
+    return [Colour(f"curve-{at}", *_ARMS[(at + 1) % len(_ARMS)]) for at in range(n)]

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 #: Sizes of panels in inches: so that letters are about as large as those around, on a phone and on a screen.
 SIZE, COMPOSITION_SIZE = (4.2, 2.7), (3.5, 2.5)
+#: An amount that falls below so much of its largest value is shown from zero on; where it hardly moves that hides all.
+FROM_ZERO = 0.7
 #: From this many seeds on intervals are drawn; that of two seeds is so wide that it would hide everything else.
 ENOUGH_SEEDS = 3
 
 
-def measure_panels(results: Results) -> list[tuple[Measure, str]]:
+def measure_panels(results: Results, measures: Sequence[Measure] = MEASURES) -> list[tuple[Measure, str]]:
     """Return a panel for every measure that has values: the measure and its SVG."""
-    limits = _limits(results)
+    limits = _limits(results, measures)
     styles = arm_styles(results.arms)
     return [
         (measure, _measure_panel(results, measure, styles, limits[measure.panel]))
-        for measure in MEASURES
+        for measure in measures
         if _seen(results, measure)
     ]
 
@@ -50,14 +52,14 @@ def _seen(results: Results, measure: Measure) -> list[float]:
     return found
 
 
-def _limits(results: Results) -> dict[str, tuple[float, float]]:
+def _limits(results: Results, measures: Sequence[Measure]) -> dict[str, tuple[float, float]]:
     """Return the range of every axis; measures of the same kind share theirs, so that panels can be compared."""
     limits = {}
-    for name in {measure.panel for measure in MEASURES}:
-        seen = [value for measure in MEASURES if measure.panel == name for value in _seen(results, measure)]
+    for name in dict.fromkeys(measure.panel for measure in measures):
+        seen = [value for measure in measures if measure.panel == name for value in _seen(results, measure)]
         if seen:
             low, high = min(seen), max(seen)
-            if name in ("entropy", "vocabulary"):  # amounts: half as high is half as much
+            if name in ("entropy", "vocabulary") and low < FROM_ZERO * high:  # half as high is half as much
                 low = 0.0
             room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
             limits[name] = (low - room if low else 0.0, high + room)
@@ -71,7 +73,7 @@ def _measure_panel(results: Results, measure: Measure, styles: dict[str, ArmStyl
         for arm in results.arms:
             _draw_arm(axes, ink, results, measure, arm, styles[arm.name])
         axes.set_ylabel(measure.unit)
-        _generation_axis(axes, results.generations)
+        generation_axis(axes, results.generations)
         if measure.digits == 0:
             axes.yaxis.set_major_formatter(lambda value, _: number(value, 0))
         axes.yaxis.grid(visible=True, linewidth=0.8)
@@ -107,7 +109,8 @@ def _spoken(results: Results, measure: Measure) -> str:
     return f"At generation {last}: {'; '.join(parts)}."
 
 
-def _generation_axis(axes: Axes, generations: Sequence[int]) -> None:
+def generation_axis(axes: Axes, generations: Sequence[int]) -> None:
+    """Label an axis with generations, not all of them where they are many."""
     step = 1 + (max(generations) - 1) // 12 if max(generations) else 1
     axes.set_xticks([g for g in generations if g % step == 0])
     axes.set_xlabel("generation")
@@ -138,7 +141,7 @@ def _composition_panel(composition: Composition, parts: Sequence[Part], at: int)
         axes.set_yticks([0, 25, 50, 75, 100])
         axes.set_ylabel(f"% of {composition.unit}")
         axes.spines["left"].set_visible(False)
-        _generation_axis(axes, generations)
+        generation_axis(axes, generations)
         axes.set_xlabel("generation of the model trained on it")
         return inline_svg(drawn, ink, name=f"composition-{at}", label=_spoken_composition(composition, parts))
 

@@ -48,10 +48,11 @@ def read_samples(store: Store, results: Results) -> dict[str, SampleText]:
     query = select(documents.c.source, documents.c.n_words, documents.c.text).where(documents.c.document_id.in_(first))
     with store.read() as connection:
         rows = connection.execute(query).all()
-    return {model: _sample(text, n_words) for model, n_words, text in rows}
+    return {model: shortened(text, n_words) for model, n_words, text in rows}
 
 
-def _sample(text: str, n_words: int, *, length: int = LENGTH) -> SampleText:
+def shortened(text: str, n_words: int, *, length: int = LENGTH) -> SampleText:
+    """Return the beginning of a text as a page can show it."""
     plain = printable(text).strip()
     if len(plain) <= length:
         return SampleText(plain, n_words, shortened=False)

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from provenance.store import schema, views
 from provenance.store.migrate import store_revision
 from provenance.store.store import Store
-from training.report.data import Results, parse_json
+from training.report.arms import parse_json
+from training.report.data import Results
 from training.report.wording import number
 
 
@@ -47,7 +48,7 @@ def read_repeatability(store: Store, results: Results) -> Repeatability:
     """Read what it takes to repeat an experiment."""
     models = _models(store, results)
     return Repeatability(
-        settings=tuple(_flat(results.config)),
+        settings=tuple(flat_settings(results.config)),
         config_yaml=yaml.safe_dump(dict(results.config), sort_keys=False, allow_unicode=True, width=100),
         versions=tuple(_versions(store, results, models)),
         artefacts=(
@@ -58,15 +59,16 @@ def read_repeatability(store: Store, results: Results) -> Repeatability:
     )
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def flat_settings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every setting by its path, such as `decoding.temperature`, with its value as people read it."""
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+            yield from flat_settings(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
         for at, inner in enumerate(value):
             named = inner.get("name", at) if isinstance(inner, Mapping) else at
             rest = {key: said for key, said in inner.items() if key != "name"} if isinstance(inner, Mapping) else inner
-            yield from _flat(rest, f"{path}[{named}]")
+            yield from flat_settings(rest, f"{path}[{named}]")
     else:
         yield path, _plain(value)
 

@@ -33,8 +33,8 @@ class Comparison:
 
     @property
     def avoided(self) -> float | None:
-        """Share of the damage that the arm avoids; None where there is no damage to avoid."""
-        if self.reference is None or not is_clear(self.reference, self.measure):
+        """Share of the damage that the arm avoids; None where there is no damage to avoid, or the opposite of it."""
+        if self.reference is None or self.reference.mean <= 0 or not is_clear(self.reference, self.measure):
             return None
         return 1 - self.damage.mean / self.reference.mean
 
@@ -59,7 +59,7 @@ def quota_arms(results: Results) -> list[Arm]:
 
 def compare(results: Results, arm: Arm, measure: Measure) -> Comparison | None:
     """Return an arm's damage in a measure; None without a control, or where the two were not measured alike."""
-    control = results.control
+    control = results.control_of(arm)
     if control is None or (measure.metric.startswith("arm_") and arm.decoding != control.decoding):
         return None
     found = damage(results, arm, measure)
@@ -79,14 +79,15 @@ def damage(results: Results, arm: Arm, measure: Measure) -> Estimate | None:
 def last_step(results: Results, arm: Arm, measure: Measure) -> Estimate | None:
     """Return by how much the damage grew in the last generation, paired by seed; None before the second one."""
     at = results.last_generation
-    if at < 2 or results.control is None:
+    control = results.control_of(arm)
+    if at < 2 or control is None:
         return None
     steps = []
     for seed in results.last_seeds:
         values = [
             results.value(measure.metric, name, seed, generation)
             for generation in (at, at - 1)
-            for name in (arm.name, results.control.name)
+            for name in (arm.name, control.name)
         ]
         if None not in values:
             now, control_now, before, control_before = (value for value in values if value is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from training.profile.statistics import Excess
 from training.report.intervals import Estimate
 
 MINUS = "−"
@@ -63,3 +64,13 @@ def compact(count: float) -> str:
 def listed(words: list[str]) -> str:
     """Return words as an enumeration: a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def as_estimate(difference: Excess) -> Estimate:
+    """Return a difference as numbers are printed: mean and half of its interval."""
+    return Estimate(difference.mean, difference.half_width, difference.n)
+
+
+def probability(p: float) -> str:
+    """Return a probability with two digits that mean something; never as nothing at all."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.errors import BlocksUnusable, CheckpointDamaged
-from training.learners import Decoding, FitData, learner_type, load_learner
+from training.errors import BeamsUnusable, BlocksUnusable, CheckpointDamaged, PromptsUnusable
+from training.learners import Decoding, FitData, Prompts, learner_type, load_learner
 from training.learners.bigram import BigramSampler, BigramTable
 from training.learners.configs import NgramConfig
 from training.learners.decoding import decode_rows
@@ -170,3 +170,79 @@ def test_words_are_lost_as_theory_predicts() -> None:
 
 def test_learner_is_found_by_name() -> None:
     assert learner_type("ngram") is NgramLearner
+
+
+def _prompts(learner: NgramLearner, *texts: str, new_tokens: int = 4) -> Prompts:
+    rows = [learner.tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    return Prompts(np.array(rows, np.int64), new_tokens)
+
+
+def test_prompted_chains_begin_after_the_last_known_word() -> None:
+    learner = _fitted()
+    a, b, unknown = (learner.tokenizer.token_to_id(word) for word in ("a", "b", UNKNOWN_WORD))
+    prompts = Prompts(np.array([[b, a], [a, unknown], [unknown, unknown]]), 1)
+    n = 30_000
+    samples = learner.sample(n, decoding=Decoding(), seed=0, prompts=prompts)
+    for prompt, before in enumerate([a, a, learner.end]):
+        words = [sample.text for sample in samples if sample.prompt == prompt]
+        [row] = learner.table.rows(np.array([before]))
+        assert len(words) == pytest.approx(n / 3 * (1 - row[learner.end]), rel=0.05)
+        for word in ("a", "b", "c", "d"):
+            p = row[learner.tokenizer.token_to_id(word)]
+            assert abs(words.count(word) - n / 3 * p) < 5 * np.sqrt(n / 3 * p)
+
+
+def test_prompts_are_used_in_their_order_and_again() -> None:
+    learner = _fitted()
+    samples = learner.sample(18, decoding=Decoding(), seed=0, prompts=_prompts(learner, "a b", "c a", new_tokens=4))
+    order = [sample.prompt for sample in samples]
+    assert [prompt for i, prompt in enumerate(order) if i == 0 or prompt != order[i - 1]] == [0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("penalty", [0.5, 3.0])
+def test_penalty_counts_the_words_of_the_text(penalty: float) -> None:
+    """The second word's distribution, given prompt and first word, against its definition."""
+    learner = _fitted()
+    prompts = _prompts(learner, "b a", new_tokens=2)
+    n = 20_000
+    samples = learner.sample(2 * n, decoding=Decoding(repetition_penalty=penalty), seed=0, prompts=prompts)
+    [row] = learner.table.rows(np.array([learner.tokenizer.token_to_id("b")]))
+    for word in ("a", "b"):
+        row[learner.tokenizer.token_to_id(word)] **= penalty
+    expected = row / row.sum()
+    # Texts of two words that begin with "b", which stood in the prompt already.
+    words = [sample.text.split() for sample in samples]
+    after_b = [pair[1] for pair in words if len(pair) == 2 and pair[0] == "b"]
+    known = [word for word in ("a", "b", "c", "d", ".")]
+    share = {word: expected[learner.tokenizer.token_to_id(word)] for word in known}
+    for word in known:
+        p = share[word] / sum(share.values())
+        assert abs(after_b.count(word) / len(after_b) - p) < 5 * np.sqrt(p / len(after_b))
+
+
+def test_an_end_lifts_the_penalty() -> None:
+    """A penalty that forbids repeats lets a word stand once in each text of a chain."""
+    learner = _fitted(["a b"] * 50)
+    samples = learner.sample(4000, decoding=Decoding(repetition_penalty=60.0), seed=0)
+    assert [sample.text for sample in samples].count("a b") > 0.8 * len(samples)
+    assert len(samples) > 1000
+
+
+def test_chains_looked_at_in_turn_are_drawn_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = _fitted()
+    monkeypatch.setattr("training.learners.ngram.ROWS_AT_ONCE", 3 * learner.table.size)
+    prompts = _prompts(learner, "a", "b", new_tokens=1)
+    samples = learner.sample(20_000, decoding=Decoding(top_k=2), seed=0, prompts=prompts)
+    [row] = decode_rows(learner.table.rows(prompts.tokens[:1, 0]), Decoding(top_k=2))
+    found = [sample.text for sample in samples if sample.prompt == 0]
+    for word in found[:50]:
+        p = row[learner.tokenizer.token_to_id(word)]
+        assert abs(found.count(word) / 10_000 - p) < 5 * np.sqrt(p / 10_000)
+
+
+def test_beams_and_unusable_prompts_are_refused() -> None:
+    learner = _fitted()
+    with pytest.raises(BeamsUnusable, match="ngram"):
+        learner.sample(10, decoding=Decoding(beams=2), seed=0)
+    with pytest.raises(PromptsUnusable, match="vocabulary"):
+        learner.sample(10, decoding=Decoding(), seed=0, prompts=Prompts(np.full((1, 1), 999), 4))

@@ -14,6 +14,8 @@ DECODINGS = [
     Decoding(top_k=2),
     Decoding(top_p=0.6),
     Decoding(temperature=0.7, top_k=3, top_p=0.9),
+    Decoding(repetition_penalty=1.7),
+    Decoding(temperature=0.7, top_k=3, top_p=0.9, repetition_penalty=0.6),
 ]
 
 
@@ -34,14 +36,17 @@ def test_known_rows() -> None:
 def test_transformer_decodes_as_numpy_does(decoding: Decoding) -> None:
     import torch
 
-    from training.learners.sampling import decode_logits
+    from training.learners.sampling import decode_logits, log_probabilities
 
     rows = _rows()
-    expected = decode_rows(rows, decoding)
+    seen = np.random.default_rng(1).random(rows.shape) < 0.4
+    expected = decode_rows(rows, decoding, seen)
     with np.errstate(divide="ignore"):
         logits = torch.from_numpy(np.log(rows))
-    found = decode_logits(logits, decoding).numpy()
+    found = decode_logits(logits, decoding, torch.from_numpy(seen)).numpy()
     assert found / found.sum(axis=1, keepdims=True) == pytest.approx(expected, abs=1e-12)
+    logs = log_probabilities(logits, decoding, torch.from_numpy(seen)).numpy()
+    assert np.exp(logs) == pytest.approx(expected, abs=1e-12)
 
 
 def test_draws_follow_the_rows() -> None:
@@ -53,7 +58,9 @@ def test_draws_follow_the_rows() -> None:
     assert np.abs(counts / n - row).max() < 4 * np.sqrt(0.25 / n)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"top_k": 0}, {"top_p": 1.5}, {"beams": 0}, {"repetition_penalty": 0}, {"beam": 5}])
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0}, {"top_k": 0}, {"top_p": 1.5}, {"beams": 0}, {"repetition_penalty": 0}, {"beam": 5}]
+)
 def test_decoding_refuses_what_it_does_not_know(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Decoding(**wrong)
