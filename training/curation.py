@@ -1,4 +1,4 @@
-"""Between ingest and mix: what a curated arm may use of a model's output, and which unknown documents count as human."""
+"""Between ingest and mix: what a curated arm may use of a model's output, and which unknown documents are human."""
 
 from __future__ import annotations
 

@@ -333,3 +333,26 @@ class NothingPassed(ProvenanceError, ValueError):
             f"None of the {n_texts:,} texts of model {model!r} passes the arm's filter: there is nothing to train on. "
             "Widen the band of perplexity, lower the classifier's threshold, or give the arm a share of human text."
         )
+
+
+class DocumentsUnusable(ProvenanceError, ValueError):
+    """Documents that a learner of words or numbers cannot be fitted on."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"The documents cannot be learned from: {reason}. A categorical learner reads one word a document, a "
+            "Gaussian one number, a regression `y x1 … xd`."
+        )
+
+
+class DecodingUnusable(ProvenanceError, ValueError):
+    """A way of drawing text that a learner does not know."""
+
+    def __init__(self, learner: str, known: Iterable[str]) -> None:
+        self.learner = learner
+        self.known = tuple(known)
+        super().__init__(
+            f"Learner {learner!r} draws whole documents without prompts and knows of a decoding only "
+            f"{', '.join(self.known)}. Leave the other settings as they are by default."
+        )

@@ -28,8 +28,8 @@ def write_events(folder: Path, scalars: Iterable[Scalar]) -> Path:
     """Write scalars into an event file, in order of their steps, and return it; one of ours is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(scalars, key=lambda scalar: (scalar[0], scalar[1]))
-    started = min((scalar[3] for scalar in ordered), default=datetime.fromtimestamp(0, UTC))
-    events = [_field(1, _FIXED64, struct.pack("<d", _seconds(started))) + _field(3, _BYTES, _VERSION)]
+    started = min((_seconds(scalar[3]) for scalar in ordered), default=0.0)
+    events = [_field(1, _FIXED64, struct.pack("<d", started)) + _field(3, _BYTES, _VERSION)]
     for step, tag, value, at in ordered:
         said = _field(1, _BYTES, tag.encode()) + _field(2, _FIXED32, struct.pack("<f", value))
         event = _field(1, _FIXED64, struct.pack("<d", _seconds(at))) + _field(2, _VARINT, _varint(step))

@@ -83,6 +83,15 @@ def test_wrong_usage_is_status_two(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("run", "report", "runs"):
+    for command in ("run", "report", "runs", "ancestry"):
         assert _recurse(command, "--help") == 0
         assert "--store" in capsys.readouterr().out
+
+
+def test_experiments_that_come_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _recurse("experiments", "--json") == 0
+    found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"demo", "tiny-ngram"} <= set(found)
+    assert all(row["description"] and row["arms"] and row["generations"] for row in found.values())
+    assert _recurse("experiments") == 0
+    assert "tiny-ngram" in capsys.readouterr().out

@@ -22,7 +22,7 @@ from tests.training.loop_factory import (
     fill,
     metrics,
 )
-from training.errors import ExperimentChanged, LossNotFinite, NotEnoughHumanText, OutputTaken
+from training.errors import ExperimentChanged, LossNotFinite, NotEnoughHumanText, OutputTaken, TrainingDiverged
 from training.learners import load_learner
 from training.loop import default_jobs, run_experiment
 
@@ -249,7 +249,7 @@ def test_diverged_training_stops_and_keeps_the_others(corpus: Store, tmp_path: P
     pytest.importorskip("torch")
     later = {**TINY_TRANSFORMER["later"], "learning_rate": 1e30}
     learner = {**TINY_TRANSFORMER["learner"], "warmup_frac": 0.0, "max_grad_norm": 1e30}
-    with pytest.raises(LossNotFinite):
+    with pytest.raises(TrainingDiverged, match=r"^Model 'tiny.quota.s1.g1'"):
         run_experiment(
             corpus, experiment(**{**TINY_TRANSFORMER, "later": later, "learner": learner}), out=tmp_path / "o", jobs=1
         )

@@ -104,6 +104,7 @@ class Place:
             return metrics(opened), digests(opened), held, kept
 
 
+@pytest.mark.slow
 def test_killed_loop_goes_on_where_it_was(learner: str, forked: Forked, filled: Path, tmp_path: Path) -> None:
     undisturbed, killed = (Place(tmp_path / name, filled, learner) for name in ("undisturbed", "killed"))
     status, said = forked.run(*undisturbed.command)
@@ -124,9 +125,9 @@ def test_killed_loop_goes_on_where_it_was(learner: str, forked: Forked, filled: 
         assert not list((place.store.parent / "store.recurse" / "tiny" / "checkpoints").glob("*"))
 
 
+@pytest.mark.slow
 def test_killed_with_its_workers(filled: Path, tmp_path: Path) -> None:
     """Two models at a time in processes of their own, killed from outside while both are at work."""
-    pytest.importorskip("numpy")
     undisturbed, killed = (Place(tmp_path / name, filled, "ngram") for name in ("undisturbed", "killed"))
     commands = [recurse_command(*place.command[:-1], 2) for place in (undisturbed, killed)]
     subprocess.run(commands[0], check=True, env=environment(), stderr=subprocess.DEVNULL)

@@ -81,7 +81,7 @@ class _Features:
 
     def times(self, weights: Floats) -> Floats:
         products = self.value * weights[self.feature]
-        return np.bincount(self.text, weights=products, minlength=self.n_texts) + weights[-1]
+        return np.asarray(np.bincount(self.text, weights=products, minlength=self.n_texts) + weights[-1])
 
     def transposed_times(self, values: Floats) -> Floats:
         products = self.value * values[self.text]

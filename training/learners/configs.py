@@ -115,5 +115,37 @@ class TransformerConfig(LearnerConfig):
         return self
 
 
+class CategoricalConfig(LearnerConfig):
+    """The empirical distribution of documents of one word each."""
+
+    reads: ClassVar[Literal["blocks", "documents"]] = "documents"
+
+    name: Literal["categorical"] = "categorical"
+
+
+class GaussianConfig(LearnerConfig):
+    """A normal distribution of documents that are one number each."""
+
+    reads: ClassVar[Literal["blocks", "documents"]] = "documents"
+
+    name: Literal["gaussian"] = "gaussian"
+    variance: Literal["mle", "unbiased"] = "mle"
+    """Divide the sum of squares by the number of documents, or by one less."""
+
+
+class RegressionConfig(LearnerConfig):
+    """Linear regression of documents `y x1 … xd`."""
+
+    reads: ClassVar[Literal["blocks", "documents"]] = "documents"
+
+    name: Literal["regression"] = "regression"
+    n_features: int = Field(ge=1)
+    """Numbers x1 … xd in a document behind y."""
+    noise: float = Field(gt=0)
+    """Standard deviation of what is added to y when documents are drawn."""
+
+
 #: The `learner:` section of an experiment; `name` says which.
-AnyLearnerConfig = Annotated[NgramConfig | TransformerConfig, Field(discriminator="name")]
+AnyLearnerConfig = Annotated[
+    NgramConfig | TransformerConfig | CategoricalConfig | GaussianConfig | RegressionConfig, Field(discriminator="name")
+]

@@ -9,7 +9,14 @@ from typing import NamedTuple, cast
 
 from training.errors import CheckpointDamaged, UnknownLearner
 from training.learners.base import CARD, Learner
-from training.learners.configs import LearnerConfig, NgramConfig, TransformerConfig
+from training.learners.configs import (
+    CategoricalConfig,
+    GaussianConfig,
+    LearnerConfig,
+    NgramConfig,
+    RegressionConfig,
+    TransformerConfig,
+)
 
 
 class Entry(NamedTuple):
@@ -23,6 +30,9 @@ class Entry(NamedTuple):
 LEARNERS: dict[str, Entry] = {
     "ngram": Entry("training.learners.ngram", "NgramLearner", NgramConfig),
     "transformer": Entry("training.learners.transformer", "TransformerLearner", TransformerConfig),
+    "categorical": Entry("training.learners.categorical", "CategoricalLearner", CategoricalConfig),
+    "gaussian": Entry("training.learners.gaussian", "GaussianLearner", GaussianConfig),
+    "regression": Entry("training.learners.regression", "RegressionLearner", RegressionConfig),
 }
 
 

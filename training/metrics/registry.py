@@ -121,7 +121,7 @@ _GENERATED = (
     Metric(
         name="gen0_nll_bin", title="Its text under generation 0's model, histogram", unit="share of tokens",
         family=True,
-        meaning="Share of generated tokens in stretches that cost n/4 to (n+1)/4 nats a token under generation 0's "
+        meaning="Share of generated tokens in stretches that cost n/5 to (n+1)/5 nats a token under generation 0's "
         "model.",
     ),
     Metric(

@@ -14,7 +14,7 @@ from training.learners.base import TokenNll
 STRETCH_TOKENS = 64
 PERCENTILES = (5, 50, 95, 99)
 #: Width of a bin of the histogram in nats per token, and the number of the bin that takes everything above.
-BIN_NATS, LAST_BIN = 0.25, 60
+BIN_NATS, LAST_BIN = 0.2, 75
 
 
 def resemblance_metrics(scores: Sequence[TokenNll]) -> dict[str, float]:

@@ -10,8 +10,8 @@ from training.report.data import CONTROL_REGIME, QUOTA_REGIME, REPLACE_REGIME, A
 from training.report.intervals import Estimate
 from training.report.measures import MEASURES, Measure
 
-#: A curve needs so many shares, the arm without human text and the control counted.
-MIN_SHARES = 3
+#: A curve needs so many shares between none and all: through a single one any line can be drawn.
+MIN_QUOTAS = 2
 #: The distances that tables ask for, in multiples of the smallest difference that can be seen at all.
 DISTANCES = (2, 5, 10)
 
@@ -67,7 +67,7 @@ def dose_curves(results: Results) -> tuple[Curve, ...]:
                 if arm.regime == QUOTA_REGIME and arm.human == human and arm.quota is not None
             }
             doses = [*ends, *(between[share] for share in sorted(between))] + ([Dose(1.0, last)] if last else [])
-            if len(doses) >= MIN_SHARES:
+            if len(between) >= MIN_QUOTAS:
                 curves.append(Curve(decoding, human, tuple(doses)))
     return tuple(curves)
 

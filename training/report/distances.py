@@ -43,32 +43,13 @@ def read_distances(store: Store, results: Results) -> list[Distances]:
     with a training set of half human text is half one and half two or more steps away.
     """
     models = {run.model: run.training_set for run in results.finished.values() if run.model and run.training_set}
-    by_set = _by_model(store, sorted(set(models.values())))
-    known: dict[str, dict[int, float]] = {}
-
-    def behind(training_set: str, above: frozenset[str]) -> dict[int, float]:
-        if training_set not in known:
-            found: dict[int, float] = {}
-            for (origin, model), share in by_set.get(training_set, {}).items():
-                source = models.get(model or "")
-                if origin == "human":
-                    steps = {0: 1.0}
-                elif source is None or source in above:
-                    steps = {UNKNOWN: 1.0}
-                else:
-                    steps = behind(source, above | {training_set})
-                    steps = {at if at == UNKNOWN else at + 1: part for at, part in steps.items()}
-                for at, part in steps.items():
-                    found[at] = found.get(at, 0.0) + share * part
-            known[training_set] = found
-        return known[training_set]
-
+    behind = _Behind(models, _by_model(store, sorted(set(models.values()))))
     distances = []
     for arm in results.arms:
         shares: dict[int, dict[int, float]] = {}
         for generation in results.generations:
             runs = [results.run(arm.name, seed, generation) for seed in results.seeds]
-            sets = [behind(run.training_set, frozenset()) for run in runs if run is not None and run.training_set]
+            sets = [behind(run.training_set) for run in runs if run is not None and run.training_set]
             sets = [each for each in sets if each]
             if sets:
                 places = sorted({at for each in sets for at in each})
@@ -76,6 +57,39 @@ def read_distances(store: Store, results: Results) -> list[Distances]:
         if shares:
             distances.append(Distances(arm.name, shares))
     return distances
+
+
+class _Behind:
+    """Gives the distances behind a training set.
+
+    Parameters
+    ----------
+    models : model -> its training set
+    parts : training set -> origin and model -> share
+    """
+
+    def __init__(self, models: Mapping[str, str], parts: Mapping[str, Mapping[tuple[str, str | None], float]]) -> None:
+        self._models = models
+        self._parts = parts
+        self._known: dict[str, dict[int, float]] = {}
+
+    def __call__(self, training_set: str, above: frozenset[str] = frozenset()) -> dict[int, float]:
+        if training_set not in self._known:
+            found: dict[int, float] = {}
+            for (origin, model), share in self._parts.get(training_set, {}).items():
+                for at, part in self._steps(origin, model, above | {training_set}).items():
+                    found[at] = found.get(at, 0.0) + share * part
+            self._known[training_set] = found
+        return self._known[training_set]
+
+    def _steps(self, origin: str, model: str | None, above: frozenset[str]) -> dict[int, float]:
+        """Return the distances of text of an origin, written by a model if by any."""
+        if origin == "human":
+            return {0: 1.0}
+        source = self._models.get(model or "")
+        if source is None or source in above:
+            return {UNKNOWN: 1.0}
+        return {at if at == UNKNOWN else at + 1: part for at, part in self(source, above).items()}
 
 
 def all_distances(distances: Sequence[Distances]) -> list[int]:

@@ -29,8 +29,8 @@ from training.report.palette import (
     Colour,
     arm_styles,
     distance_colours,
+    generation_colours,
     part_colours,
-    ramp,
 )
 from training.report.plots import ENOUGH_SEEDS, composition_panels, measure_panels
 from training.report.profiles import profile_table
@@ -98,7 +98,7 @@ def _measured(results: Results) -> dict[str, Any]:
 
 def _histograms(results: Results) -> dict[str, Any]:
     histograms = read_histograms(results)
-    colours = ramp("text", shown_generations(histograms))
+    colours = generation_colours(shown_generations(histograms))
     return {"histograms": histogram_panels(histograms, colours), "histogram_colours": colours}
 
 

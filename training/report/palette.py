@@ -77,6 +77,8 @@ _USUAL = {"replace": 0, "quota": 1}
 
 #: Ends of the ramp of generations, first to last.
 _RAMP = (("#c9b3e6", "#4b1d86"), ("#e3d3fb", "#7a45c8"))
+#: The same for lines, which must stand out from the page most at the end.
+_LINES = (_RAMP[0], ("#63518c", "#e3d3fb"))
 
 
 def arm_styles(arms: Sequence[Arm]) -> dict[str, ArmStyle]:
@@ -119,20 +121,23 @@ def _channels(colour: str) -> tuple[int, ...]:
     return tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
 
 
-def ramp(name: str, places: Sequence[int]) -> dict[int, Colour]:
-    """Return a colour for each of some places in an order, ever darker; `name` sets its variables apart."""
-    (light_from, light_to), (dark_from, dark_to) = _RAMP
+def generation_colours(generations: Sequence[int]) -> dict[int, Colour]:
+    """Return a colour for the line of each generation, ever further from the page."""
+    return _ramp("text", generations, _LINES)
+
+
+def _ramp(name: str, places: Sequence[int], ends: tuple[tuple[str, str], tuple[str, str]]) -> dict[int, Colour]:
     colours = {}
     for at, place in enumerate(places):
         part = at / max(1, len(places) - 1)
-        light, dark = _between(light_from, light_to, part), _between(dark_from, dark_to, part)
+        light, dark = (_between(first, last, part) for first, last in ends)
         colours[place] = Colour(f"{name}-{place}", light, dark)
     return colours
 
 
 def distance_colours(places: Sequence[int]) -> dict[int, Colour]:
     """Return a colour per number of models between people and a text: human neutral, then ever darker."""
-    models = ramp("distance", [place for place in places if place > 0])
+    models = _ramp("distance", [place for place in places if place > 0], _RAMP)
     return {place: HUMAN if place == 0 else models.get(place, UNKNOWN) for place in places}
 
 

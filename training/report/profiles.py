@@ -30,13 +30,14 @@ class Cell:
     Attributes
     ----------
     when : `generation 2 ↑`; a dash where it has not left
-    by : the distance from the control in the last generation
+    by, half_width : the distance from the control in the last generation, and half of its interval
     state : `left`, `perhaps` (outside in the last generation only) or `held`
     """
 
     when: str
     by: str
     state: str
+    half_width: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,13 @@ def _cell(sign: Sign | None) -> Cell:
     if sign is None or sign.last is None:
         return Cell(NONE, "", "held")
     by = number(sign.last.mean, sign.metric.digits, signed=True)
-    if sign.last.half_width is not None:
-        by += f" ±\u00a0{number(sign.last.half_width, sign.metric.digits)}"
+    half = "" if sign.last.half_width is None else f"±\u00a0{number(sign.last.half_width, sign.metric.digits)}"
     if sign.left is None:
-        return Cell(NONE, by, "held")
+        return Cell(NONE, by, "held", half)
     arrow = "↑" if sign.left.direction > 0 else "↓"
     if not sign.left.confirmed:
-        return Cell(f"{sign.left.generation}\u00a0{arrow}\u00a0?", by, "perhaps")
-    return Cell(f"{sign.left.generation}\u00a0{arrow}", by, "left")
+        return Cell(f"{sign.left.generation}\u00a0{arrow}\u00a0?", by, "perhaps", half)
+    return Cell(f"{sign.left.generation}\u00a0{arrow}", by, "left", half)
 
 
 def _notes(results: Results, profiles: Sequence[Profile]) -> list[str]:

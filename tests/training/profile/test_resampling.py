@@ -28,14 +28,14 @@ def written(rng: np.random.Generator, n_documents: int = 60) -> list[str]:
 
 def test_errors_of_texts_are_those_of_writing_them_again() -> None:
     rng = np.random.default_rng(1)
-    samples = [written(rng) for _ in range(30)]
+    samples = [written(rng) for _ in range(24)]
     values = [generated_metrics(texts, lexicon=LEXICON) for texts in samples]
-    errors = [text_errors(texts, LEXICON) for texts in samples[:4]]
+    errors = [text_errors(texts, LEXICON) for texts in samples[:3]]
     for name in ("entropy", "tail_mass", "vocabulary"):
         true = np.std([value[name] for value in values], ddof=1)
         claimed = np.mean([error[name] for error in errors])
         # Types of one document are lost in two draws of five: the error of the vocabulary is on the safe side.
-        assert 0.7 < claimed / true < (2.2 if name == "vocabulary" else 1.5), name
+        assert 0.6 < claimed / true < (2.4 if name == "vocabulary" else 1.7), name
 
 
 def test_too_few_documents_say_nothing() -> None:
@@ -107,4 +107,4 @@ def test_errors_from_the_histogram_are_those_of_the_stretches() -> None:
     claimed = [stretch_error(one, "arm") for one in samples]
     assert np.mean([c for c in claimed if c]) == pytest.approx(true, rel=0.2)
     assert stretch_error(samples[0], "t1") is None
-    assert stretch_error({"arm_gen0_nll_bin_0": 1.0, "arm_tokens": 64.0}, "arm") == pytest.approx(0.25 / math.sqrt(12))
+    assert stretch_error({"arm_gen0_nll_bin_0": 1.0, "arm_tokens": 64.0}, "arm") == pytest.approx(0.2 / math.sqrt(12))

@@ -167,6 +167,8 @@ class FakeExperiment:
         human = 1.0 if generation == 0 else _human_share(regimes[arm])
         n_documents = 100 if generation else 800
         n_human = round(n_documents * human)
+        seed = name.split(".s")[-1].split(".g")[0]
+        writer = f"{self.name}.{arm if generation > 1 else 'shared'}.s{seed}.g{generation - 1}"
         ids = [uuid5(NAMESPACE_OID, f"{name}-{at}").bytes for at in range(n_documents)]
         is_human = [at < n_human for at in range(n_documents)]
         items = {
@@ -180,6 +182,7 @@ class FakeExperiment:
             "origin": ["human" if h else "synthetic" for h in is_human],
             "generation": pa.array([0 if h else generation for h in is_human], pa.int64()),
             "evidence_rank": [1] * n_documents,
+            "model": pa.array([None if h else writer for h in is_human], pa.string()),
             "source": ["messages" if h else "own output" for h in is_human],
             "licence_class": ["public"] * n_documents,
             "cluster_id": uuid_array(ids),

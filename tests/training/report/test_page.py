@@ -163,9 +163,12 @@ def test_all_numbers_are_there(page: Page) -> None:
 
 def test_there_is_a_panel_for_every_measure_and_arm(page: Page) -> None:
     labels = [typed(value) for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
-    assert len(labels) == 6 + 3
+    assert sum("by generation." in label for label in labels) == 6
+    assert sum("Composition of" in label for label in labels) == 3
+    assert sum("How far from people" in label for label in labels) == 3
+    assert len(labels) == 6 + 3 + 3
     assert any("At generation 4: replace 6.60; quota 5.12; human 4.99." in label for label in labels)
-    [quota] = [label for label in labels if "training sets of arm quota" in label]
+    [quota] = [label for label in labels if "Composition of the training sets of arm quota" in label]
     assert "generation 4: 50 % human, 50 % synthetic of generation 4" in quota
     texts = page.within("text")
     assert texts.count("generation") == 6
@@ -244,7 +247,7 @@ def test_several_seeds_and_unmeasured_metrics(store: Store, fake: Any, tmp_path:
 
     fake(seeds=tuple(range(n_seeds)), generations=2, change=change).fill(store)
     page = Page(write_report(store, "demo", tmp_path / "report.html").path.read_text("utf-8"))
-    assert sum(tag == "svg" and name == "aria-label" for tag, name, _ in page.attributes) == 5 + 3
+    assert sum(tag == "svg" and name == "aria-label" for tag, name, _ in page.attributes) == 5 + 3 + 3
     assert page.tables["summary"][1][-1] == "–"
     assert "±" in page.tables["summary"][1][1]
 
