@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from training.learners.base import Decoding
 
 Regime = Literal["replace", "quota", "accumulate", "accumulate_subsample", "human", "human_only", "curated"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -19,18 +22,37 @@ _WITH_SHARE = ("quota", "curated")
 
 def _exact(value: Any) -> Fraction:
     """Return a share as the fraction that its decimal text says, so that 0.07 is 7/100."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return Fraction(str(value).strip())
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return Fraction(str(value).strip())
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is no number; expected one such as 0.25 or 1/4") from None
 
 
 Share = Annotated[Fraction, BeforeValidator(_exact), PlainSerializer(str, return_type=str)]
 
 
+def _given(decoding: Decoding | None) -> dict[str, Any] | None:
+    """Return the settings that were given, without those that are defaults only."""
+    return None if decoding is None else decoding.model_dump(mode="json", exclude_unset=True)
+
+
 class Section(BaseModel):
     """A part of an experiment: its fields are fixed, and so are their values."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_numbers_for_numbers(cls, data: Any) -> Any:
+        """Refuse `yes` and `no` where a number stands: YAML makes true and false of them, and Python 1 and 0."""
+        for name, value in data.items() if isinstance(data, Mapping) else ():
+            field = cls.model_fields.get(name)
+            values = value if isinstance(value, list | tuple) else [value]
+            if field is not None and field.annotation is not bool and any(isinstance(one, bool) for one in values):
+                raise ValueError(f"{name}: true and false are no value of it")
+        return data
 
 
 class PerplexityBand(Section):
@@ -86,6 +108,8 @@ class Arm(Section):
     """What output must pass, for `curated`."""
     unknown: Literal["exclude", "human", "detector"] = "exclude"
     """Documents of unknown origin: left out, taken for human as a crawl takes them, or where a detector says so."""
+    decoding: Annotated[Decoding | None, PlainSerializer(_given, return_type=dict[str, Any] | None)] = None
+    """What this arm's models draw otherwise than the experiment says; generation 0 writes for all, as it says."""
 
     @model_validator(mode="after")
     def _fits_regime(self) -> Self:
@@ -101,6 +125,10 @@ class Arm(Section):
             raise ValueError(f"arm {self.name!r}: `of` names the quota arm of regime human_only, and of no other")
         if (self.regime == "curated") != (self.filter is not None):
             raise ValueError(f"arm {self.name!r}: a filter is needed by regime curated, and by no other")
+        if self.human == "fixed" and self.regime not in (*_WITH_SHARE, "human"):
+            raise ValueError(f"arm {self.name!r}: human: fixed is for the regimes quota, curated and human only")
+        if self.unknown != "exclude" and not (self.regime == "human" or self.share is not None):
+            raise ValueError(f"arm {self.name!r}: unknown needs human text that is drawn every generation")
         self._check_weight()
         return self
 
@@ -114,7 +142,12 @@ class Arm(Section):
     @property
     def has_both(self) -> bool:
         """Whether human and synthetic text stand beside each other in its training sets."""
-        return self.share is not None or self.regime in ("accumulate", "accumulate_subsample")
+        return self.share is not None or self.accumulates
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether it trains on everything so far: generation 0's human text, and what all its models wrote."""
+        return self.regime in ("accumulate", "accumulate_subsample")
 
     @property
     def is_synthetic(self) -> bool:
@@ -124,6 +157,6 @@ class Arm(Section):
     @property
     def human_share(self) -> Fraction | None:
         """Smallest share of human text in this arm's training sets; None where it falls with the generations."""
-        if self.regime.startswith("accumulate"):
+        if self.accumulates:
             return None
         return {"human": Fraction(1), "human_only": Fraction(1)}.get(self.regime, self.share or Fraction(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 from provenance.errors import ProvenanceError, did_you_mean, nearest
@@ -291,7 +292,7 @@ class UnknownFormat(ProvenanceError, ValueError):
 
 
 class NotEnoughHumanText(ProvenanceError, ValueError):
-    """An arm would run out of human text that no generation before has used. Nothing was trained."""
+    """An arm will run out of human text that no generation before has used. Nothing was trained."""
 
     def __init__(
         self,
@@ -302,8 +303,10 @@ class NotEnoughHumanText(ProvenanceError, ValueError):
         available: int,
         a_generation: int,
         generations: int,
+        generation: int,
         affordable: int,
-        smaller: int,
+        share: Fraction | None,
+        size: int,
     ) -> None:
         self.arm = arm
         self.unit = unit
@@ -311,15 +314,19 @@ class NotEnoughHumanText(ProvenanceError, ValueError):
         self.available = available
         self.a_generation = a_generation
         self.generations = generations
+        self.generation = generation
         self.affordable = affordable
-        self.smaller = smaller
+        self.share = share
+        self.size = size
         what = "fresh human text" if generations > 1 else "human text"
+        works = [f"{affordable} generations"] if affordable and generations > 1 else []
+        works += [f"a share of {float(share):g}"] if share else []
+        works += [f"later.{unit}: {size}"] if size else []
+        works += ["`human: fixed`"] if generations > 1 else []
         super().__init__(
-            f"Arm {arm!r} would run out of {what} in generation {affordable + 1}: it needs {a_generation:,} {unit} "
-            f"a generation, {needed:,} for {generations} with one document each to spare, and beside held-out text "
-            f"and generation 0's there are {available:,}. Nothing was trained. What would work: {affordable} "
-            f"generations, or {smaller:,} {unit} of human text a generation (a smaller share or later size), or "
-            "`human: fixed`."
+            f"Arm {arm!r} would run out of {what} in generation {generation}: it needs {a_generation:,} {unit} a "
+            f"generation, {needed:,} for {generations}, and beside held-out text and generation 0's there are "
+            f"{available:,}. Nothing was trained. What would work: {', or '.join(works) or 'more human text'}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -9,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from provenance.errors import nearest
 from provenance.yaml_text import load_yaml
 from training.arms import SHARED_ARM, Arm, Name, Section
 from training.controls import with_controls
@@ -126,7 +128,7 @@ class Experiment(Section):
     heldout_span: int | None = Field(13, ge=2)
     """Whatever shares so many words in a row with held-out text is never trained on; null: do not look."""
     arms: tuple[Arm, ...] = Field(min_length=1)
-    controls: bool = True
+    controls: bool = Field(True, strict=True)
     """Adds the arms that excess is measured against, unless they are written out: `human`, and for every arm with a
     share of human text one that has only this text."""
     generations: int = Field(ge=1)
@@ -186,11 +188,15 @@ class Experiment(Section):
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ValueError(f"arms: two arms have one name ({', '.join(names)})")
-        for arm in self.arms:
-            if arm.of is not None and (arm.of not in names or self.arm(arm.of).share is None):
+        for place, arm in enumerate(self.arms):
+            if arm.of is None:
+                continue
+            if arm.of not in names or self.arm(arm.of).share is None:
                 raise ValueError(
                     f"arms: {arm.name!r} is to have the human text of {arm.of!r}, which has no share of it"
                 )
+            if arm.of not in names[:place]:
+                raise ValueError(f"arms: {arm.name!r} has the human text of {arm.of!r}: it must stand behind that arm")
 
     def _check_learner(self) -> None:
         learner, reads = self.learner, self.learner.reads
@@ -222,9 +228,13 @@ class Experiment(Section):
             raise ValueError("prompt_tokens, new_tokens: they need prompt_source human or previous")
         if self.prompt_source != "bos" and not self.learner.takes_prompts:
             raise ValueError(f"prompt_source: learner {self.learner.name!r} continues no prompts")
-        if self.decoding.beams > 1 and not self.learner.searches:
+        if (self.prompt_tokens or 0) > self.block_length:
+            raise ValueError(f"prompt_tokens: prompts are cut out of blocks, which have {self.block_length} tokens")
+        if all(self.decoding_of(arm).beams == 1 for arm in (None, *self.arms)):
+            return
+        if not self.learner.searches:
             raise ValueError(f"decoding.beams: learner {self.learner.name!r} knows no beam search")
-        if self.decoding.beams > 1 and self.prompt_source == "bos":
+        if self.prompt_source == "bos":
             raise ValueError(
                 "decoding.beams: beam search without a prompt gives one text again and again; "
                 "set prompt_source to human or previous, or beams to 1"
@@ -233,6 +243,12 @@ class Experiment(Section):
     def arm(self, name: str) -> Arm:
         """Return the arm of a name."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def decoding_of(self, arm: Arm | None) -> Decoding:
+        """Return how an arm draws its text, None for generation 0: as the experiment says, or the arm itself."""
+        if arm is None or arm.decoding is None:
+            return self.decoding
+        return self.decoding.model_copy(update=arm.decoding.model_dump(exclude_unset=True))
 
     @property
     def first_init(self) -> Init:
@@ -252,8 +268,27 @@ def _explain(error: ValidationError, origin: str) -> Exception:
         return UnknownLearner(str(first["ctx"]["tag"]), LEARNERS)
     if first["type"] == "union_tag_not_found":
         return ExperimentInvalid(origin, ".".join([*place, "name"]), f"expected one of {', '.join(LEARNERS)}")
-    return ExperimentInvalid(origin, ".".join(place), first["msg"].removeprefix("Value error, "))
+    reason = first["msg"].removeprefix("Value error, ")
+    named = None if place else _PLACE.match(reason)  # what concerns several fields names them itself
+    if named is not None:
+        return ExperimentInvalid(origin, named[1], reason[named.end() :])
+    if first["type"] == "literal_error":
+        close = nearest(str(first["input"]), re.findall(r"'([^']+)'", first["ctx"]["expected"]))
+        reason += f", the nearest known one is {close!r}" if close else ""
+    reason = _EXPECTED.get(place[-1] if place else "", _EXPECTED.get(first["type"], reason))
+    return ExperimentInvalid(origin, ".".join(place), reason)
 
+
+#: What pydantic says in words of Python, by its type of error or by field.
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "model_type": "expected a mapping of fields to values",
+    "model_attributes_type": "expected a mapping of fields to values",
+    "tokenizer": "expected {vocab_size: n}, or one of the words own and none",
+}
+
+
+_PLACE = re.compile(r"([a-z_]+(?:\.[a-z_]+)*(?:, [a-z_.]+)*): ")
 
 #: What pydantic adds to the place of an error inside a union.
 _UNION_TAGS = ("TrainedTokenizer", "literal['own','none']", "float", "literal['optimal']")

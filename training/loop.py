@@ -139,7 +139,8 @@ class _Loop:
                 continue
             workers.warm(self.experiment.learner.name)  # meanwhile
             preparation.begin(seed)
-            check_human_text(self.store, self.experiment, seed=seed)
+            for said in check_human_text(self.store, self.experiment, seed=seed):
+                self.board.note(f"seed {seed}: {said}")
 
     def _generation(self, todo: list[Step], preparation: Preparation, workers: Workers) -> int:
         """Make the runs of one generation and return how many were not there before."""

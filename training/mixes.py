@@ -1,6 +1,7 @@
 """What each arm trains on, as mix specifications. The loop draws nothing itself: every regime is one of these.
 
-To add a regime, add its word to `arms.Regime` and a branch to `_where` and `_quotas`.
+To add a regime, add its word to `arms.Regime` and a branch to `_where` and `_quotas`. What an arm is to draw again, it
+finds by an attribute of the documents that it drew (see `training.curation`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil
+from hashlib import sha256
 from typing import Any, Literal
 
 from provenance.mix.spec import Budget, Exclude, MixSpec, Quota, Repeats, Weights
@@ -46,12 +47,24 @@ def tokenizer_name(experiment: Experiment, *, seed: int) -> str:
 
 def passed_attribute(experiment: Experiment, arm: Arm) -> str:
     """Return the attribute of a model's output that says whether it passed an arm's filter."""
-    return _NO_WORD.sub("_", f"passed_{experiment.name}_{arm.name}").lower()
+    return _attribute("passed", experiment, arm.name)
 
 
 def human_attribute(experiment: Experiment, *, seed: int) -> str:
     """Return the attribute of documents of unknown origin that says whether the detector takes them for human."""
-    return _NO_WORD.sub("_", f"human_{experiment.name}_s{seed}").lower()
+    return _attribute("human", experiment, f"s{seed}")
+
+
+def drawn_attribute(experiment: Experiment, arm: str, *, seed: int) -> str:
+    """Return the attribute of documents that says for which generation an arm drew them, to be drawn again."""
+    return _attribute("drawn", experiment, arm, f"s{seed}")
+
+
+def _attribute(*words: Any) -> str:
+    """Return a name for an attribute: readable, short enough, and another one for other words."""
+    names = [word if isinstance(word, str) else word.name for word in words]
+    digest = sha256("\0".join(names).encode()).hexdigest()[:8]
+    return f"{_NO_WORD.sub('_', '_'.join(names)).lower()[:50]}_{digest}"
 
 
 def unit_of(experiment: Experiment) -> Literal["tokens", "documents"]:
@@ -94,59 +107,45 @@ def first_mix(experiment: Experiment, *, seed: int) -> MixSpec:
     )
 
 
-def later_mix(experiment: Experiment, arm: Arm, *, seed: int, generation: int, first_size: int) -> MixSpec:
+def later_mix(experiment: Experiment, arm: Arm, *, seed: int, generation: int) -> MixSpec:
     """Return what generation `generation` (1 or more) of an arm is trained on.
 
-    Parameters
-    ----------
-    first_size : tokens, or documents, of generation 0's training set, for arms that accumulate
+    What the mix asks of documents by attributes must have been attached to them: see `training.curation`.
     """
-    unit, size = unit_of(experiment), experiment.later.size
-    amount, weights, quotas = size, Weights(), []
-    if arm.regime.startswith("accumulate"):
-        sizes = {0: first_size} | dict.fromkeys(range(1, generation + 1), size)
-        amount = sum(sizes.values()) if arm.regime == "accumulate" else size
-        weights = Weights(columns={"generation": {str(g): n for g, n in sizes.items()}})
-    elif arm.human_share:
-        used = _used(experiment, arm, seed, generation)
-        quotas = [
-            Quota(
-                name="human", where=human_condition(experiment, arm, seed=seed), min=arm.human_share, not_used_by=used
-            )
-        ]
-        if arm.of is not None:
-            amount = ceil((experiment.arm(arm.of).share or 1) * size)
-        elif arm.human_share < 1:
-            shares = {"human": arm.human_share, "synthetic": 1 - arm.human_share}
-            weights = Weights(columns={"origin": shares}) if arm.unknown == "exclude" else Weights()
+    unit, takes_all = unit_of(experiment), arm.regime in ("accumulate", "human_only")
     return MixSpec(
         name=model_name(experiment, arm=arm.name, seed=seed, generation=generation),
-        budget=Budget(unit=unit, amount=amount),
+        budget=Budget(unit=unit, amount=None if takes_all else experiment.later.size),
         tokenizer=tokenizer_name(experiment, seed=seed) if unit == "tokens" else None,
         where=_where(experiment, arm, seed, generation),
         duplicates=experiment.duplicates,
-        quotas=quotas,
-        weights=weights,
+        quotas=_quotas(experiment, arm, seed, generation),
+        weights=_weights(experiment, arm, seed, generation),
         exclude=_exclude(experiment),
-        repeats=Repeats(max=MOST_REPEATS if arm.filter is not None else 1),
-        seed=draw_seed(experiment, arm, seed, generation),
+        repeats=_repeats(experiment, arm, seed, generation),
+        seed=_draw_seed(arm, seed, generation),
     )
 
 
-def draw_seed(experiment: Experiment, arm: Arm, seed: int, generation: int) -> int:
-    """Return the seed of an arm's draw.
+def added_mix(experiment: Experiment, arm: Arm, *, seed: int, generation: int) -> MixSpec:
+    """Return what an arm that accumulates keeps of the output of its model before this generation, for good."""
+    unit = unit_of(experiment)
+    return MixSpec(
+        name=f"{model_name(experiment, arm=arm.name, seed=seed, generation=generation)}.added",
+        budget=Budget(unit=unit, amount=experiment.later.size),
+        tokenizer=tokenizer_name(experiment, seed=seed) if unit == "tokens" else None,
+        where=_written(experiment, arm, seed, generation),
+        duplicates=experiment.duplicates,
+        exclude=_exclude(experiment),
+        seed=_seed(seed, SHARED_ARM, 0),
+    )
 
-    A fixed human part is the same draw again: the same seed, and the same sets that it must not overlap. An arm that
-    accumulates draws generation 0's text again, and one that has the human text of another arm draws as that one does.
-    """
-    if arm.regime.startswith("accumulate"):
+
+def _draw_seed(arm: Arm, seed: int, generation: int) -> int:
+    """Return the seed of an arm's draw; where all is taken again, that of the draws that it was taken by."""
+    if arm.regime == "accumulate":
         return _seed(seed, SHARED_ARM, 0)
-    return _seed(seed, arm.of or arm.name, generation if rotates(experiment, arm) else 1)
-
-
-def rotates(experiment: Experiment, arm: Arm) -> bool:
-    """Return whether every generation of an arm takes human text that no earlier one had."""
-    return (arm if arm.of is None else experiment.arm(arm.of)).human == "fresh"
+    return _seed(seed, arm.name, generation if arm.human == "fresh" else 1)
 
 
 def _seed(seed: int, arm: str, generation: int) -> int:
@@ -163,23 +162,66 @@ def human_condition(experiment: Experiment, arm: Arm, *, seed: int) -> str:
 
 
 def _where(experiment: Experiment, arm: Arm, seed: int, generation: int) -> str:
-    human = f"({experiment.corpus}) AND ({human_condition(experiment, arm, seed=seed)})"
+    if arm.accumulates:
+        first, own = (drawn_attribute(experiment, name, seed=seed) for name in (SHARED_ARM, arm.name))
+        return f"{first} = 0 OR {own} <= {generation}"
+    kind = human_condition(experiment, _drawn_as(experiment, arm), seed=seed)
+    human = f"({experiment.corpus}) AND ({kind})"
+    if arm.of is not None or (arm.human == "fixed" and generation > 1):
+        drawn = _drawn_as(experiment, arm)
+        attribute = drawn_attribute(experiment, drawn.name, seed=seed)
+        human += f" AND {attribute} = {generation if drawn.human == 'fresh' else 1}"
     if not arm.is_synthetic:
         return human
-    since = generation - 1 if not arm.regime.startswith("accumulate") else 0
-    written = [model_name(experiment, arm=arm.name, seed=seed, generation=g) for g in range(since, generation)]
+    synthetic = _written(experiment, arm, seed, generation)
+    return f"({human}) OR ({synthetic})" if arm.human_share else synthetic
+
+
+def _written(experiment: Experiment, arm: Arm, seed: int, generation: int) -> str:
+    """Return the condition for what an arm may use of the output of its model before this generation."""
     # Names of models are letters, digits, dots, dashes and underscores: they need no escape inside quotes.
-    synthetic = " OR ".join(f"(source = '{name}' AND model = '{name}')" for name in written)
-    if arm.regime == "curated":
-        synthetic = f"({synthetic}) AND {passed_attribute(experiment, arm)}"
-    has_human = bool(arm.human_share) or arm.regime.startswith("accumulate")
-    return f"({human}) OR ({synthetic})" if has_human else synthetic
+    name = _model_before(experiment, arm, seed, generation)
+    written = f"source = '{name}' AND model = '{name}'"
+    return f"{written} AND {passed_attribute(experiment, arm)}" if arm.regime == "curated" else written
 
 
-def _used(experiment: Experiment, arm: Arm, seed: int, generation: int) -> Sequence[str]:
-    """Return the sets whose human text this generation must not use again; a fixed set only avoids generation 0's."""
-    last = generation if rotates(experiment, arm) else 1
-    return tuple(model_name(experiment, arm=arm.name, seed=seed, generation=g) for g in range(last))
+def _quotas(experiment: Experiment, arm: Arm, seed: int, generation: int) -> Sequence[Quota]:
+    if arm.accumulates or not arm.human_share:
+        return ()
+    used: tuple[str, ...] = ()
+    if arm.of is None:  # a fixed part only avoids generation 0's
+        last = generation if arm.human == "fresh" else 1
+        used = tuple(model_name(experiment, arm=arm.name, seed=seed, generation=g) for g in range(last))
+    human = human_condition(experiment, _drawn_as(experiment, arm), seed=seed)
+    return (Quota(name="human", where=human, min=arm.human_share, not_used_by=used),)
+
+
+def _drawn_as(experiment: Experiment, arm: Arm) -> Arm:
+    """Return the arm whose human text an arm has: mostly its own."""
+    return arm if arm.of is None else experiment.arm(arm.of)
+
+
+def _weights(experiment: Experiment, arm: Arm, seed: int, generation: int) -> Weights:
+    """Return the proportions: without them the human part of a quota arm would be as large as there is of it."""
+    if arm.regime == "accumulate_subsample":  # of every generation as much as there is of it
+        return Weights(columns={"generation": "available"})
+    if not arm.human_share or arm.human_share == 1:
+        return Weights()
+    if arm.unknown == "exclude":
+        return Weights(columns={"origin": {"human": arm.human_share, "synthetic": 1 - arm.human_share}})
+    # What counts as human is drawn as one, in proportion to what there is of each origin: neither has a model.
+    return Weights(columns={"model": {_model_before(experiment, arm, seed, generation): Fraction(1)}})
+
+
+def _repeats(experiment: Experiment, arm: Arm, seed: int, generation: int) -> Repeats:
+    """Return how often a document may be drawn: human text once, and of filtered text there may be too little."""
+    if arm.filter is None:
+        return Repeats()
+    return Repeats(per={"model": {_model_before(experiment, arm, seed, generation): MOST_REPEATS}})
+
+
+def _model_before(experiment: Experiment, arm: Arm, seed: int, generation: int) -> str:
+    return model_name(experiment, arm=arm.name, seed=seed, generation=generation - 1)
 
 
 def golden_weight(n_human: int, n_synthetic: int) -> float:

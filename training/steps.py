@@ -35,12 +35,6 @@ SAMPLE_SLACK = 0.1
 #: How many times as much a model writes whose output is filtered.
 CURATED_FACTOR = 2
 
-_SIZE = """
-SELECT coalesce(sum(c.n_tokens), 0)::BIGINT AS n
-FROM training_set_item i JOIN document d USING (document_id) JOIN token_count c USING (content_id)
-WHERE i.training_set = :training_set AND c.tokenizer = :tokenizer
-"""
-
 
 class Preparation:
     """Makes what a generation's task reads; everything is found again when it is there already."""
@@ -70,11 +64,9 @@ class Preparation:
         if arm is None:
             training_set = self._training_set(first_mix(self.experiment, seed=seed))
         else:
-            size = self._first_size(first, seed) if arm.regime.startswith("accumulate") else 0
             if not self._has_training_set(run.model):
                 self.curation.before_mix(arm, seed=seed, generation=run.generation)
-            spec = later_mix(self.experiment, arm, seed=seed, generation=run.generation, first_size=size)
-            training_set = self._training_set(spec)
+            training_set = self._training_set(later_mix(self.experiment, arm, seed=seed, generation=run.generation))
         self._export(training_set, seed)
         return self._task(run, arm, first=first)
 
@@ -98,7 +90,7 @@ class Preparation:
             learning_rate=phase.learning_rate,
             batch_size=experiment.batch_size,
             seed=derive_seed(run.seed, run.arm, run.generation),
-            decoding=experiment.decoding.model_dump(mode="json"),
+            decoding=experiment.decoding_of(arm).model_dump(mode="json"),
             prompts=self._prompts(run, first),
             human_weight=arm.human_loss_weight if arm is not None and arm.human_loss_weight is not None else 1.0,
             n_sampled=max(experiment.evaluation.tokens, self._needed(arm)),
@@ -140,15 +132,6 @@ class Preparation:
             largest *= CURATED_FACTOR
         slack = SAMPLE_SLACK if self._learner.unit == "tokens" else 0
         return round(self.experiment.later.size * float(largest) * (1 + slack))
-
-    def _first_size(self, first: str, seed: int) -> int:
-        """Return the tokens, or documents, of generation 0's training set."""
-        if self._learner.unit == "documents":
-            return len(TrainingSet.just_verified(first, self.store))
-        found = self.store.fetch(
-            _SIZE, {"training_set": first, "tokenizer": tokenizer_name(self.experiment, seed=seed)}
-        )
-        return int(found["n"].to_pylist()[0])
 
     @cached_property
     def _heldout(self) -> Path:

@@ -223,7 +223,7 @@ def test_human_text_that_runs_out_is_said_before_anything_is_trained(corpus: Sto
 
 def test_refused_mix_keeps_what_was_made(corpus: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Should text run out all the same, later, for instance because documents were taken out of the store."""
-    monkeypatch.setattr("training.loop.check_human_text", lambda *_, **__: None)
+    monkeypatch.setattr("training.loop.check_human_text", lambda *_, **__: [])
     greedy = experiment(
         arms=[{"name": "human", "regime": "human"}], later={"tokens": 17_000}, generations=4, heldout_span=None
     )

@@ -20,7 +20,7 @@ def read_experiment(experiment: str) -> Experiment:
     """Return an experiment from its file, or one that comes with the package by its name."""
     from training.experiment import Experiment
 
-    if experiment in shipped_experiments() and not Path(experiment).exists():
+    if experiment in shipped_experiments() and not Path(experiment).is_file():
         return Experiment.from_yaml(Path(str(resources.files("training"))) / "experiments" / f"{experiment}.yaml")
     return Experiment.from_yaml(experiment)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +28,8 @@ _TEXTS = """
 SELECT document_id::VARCHAR AS id, text FROM documents WHERE source = :source AND model = :source ORDER BY document_id
 """
 _UNKNOWN = "SELECT document_id::VARCHAR AS id, text FROM documents WHERE origin = 'unknown' ORDER BY document_id"
-_DRAWN = """
-SELECT d.text FROM training_set_item i JOIN documents d USING (document_id)
+_FITTED_ON = """
+SELECT d.document_id::VARCHAR AS id, d.text FROM training_set_item i JOIN documents d USING (document_id)
 WHERE i.training_set = :name ORDER BY i.position
 """
 #: One document of every cluster, and none of a cluster in which human text is.
@@ -66,10 +67,10 @@ def judge_output(
     if filter_.near_duplicates:
         passes &= store.fetch(_UNIQUE, {"source": model})["keep"].to_numpy(zero_copy_only=False).astype(bool)
     if filter_.classifier is not None:
-        passes &= human_or_model(store, first).probability(texts) >= filter_.classifier
+        passes &= Detector.of(store, first).probability(table["id"].to_pylist(), texts) >= filter_.classifier
     if not passes.any():
         raise NothingPassed(model, len(texts))
-    _annotate(store, table["id"].to_pylist(), passes, attribute, scratch)
+    attach(store, table["id"].to_pylist(), passes, attribute, scratch)
     return int(passes.sum())
 
 
@@ -79,16 +80,40 @@ def judge_unknown(store: Store, *, first: str, attribute: str, scratch: Path) ->
     The detector has seen generation 0's human text and what generation 0's model wrote, and nothing else.
     """
     table = store.fetch(_UNKNOWN)
-    found = human_or_model(store, first).probability(table["text"].to_pylist()) > HUMAN_ABOVE
+    detector = Detector.of(store, first)
+    found = detector.probability(table["id"].to_pylist(), table["text"].to_pylist()) > HUMAN_ABOVE
     if len(found):
-        _annotate(store, table["id"].to_pylist(), found, attribute, scratch)
+        attach(store, table["id"].to_pylist(), found, attribute, scratch)
     return int(found.sum())
 
 
-def human_or_model(store: Store, first: str) -> Classifier:
-    """Return a classifier between generation 0's human text and what its model wrote."""
-    human = store.fetch(_DRAWN, {"name": first})["text"].to_pylist()
-    return Classifier.fit(human, store.fetch(_TEXTS, {"source": first})["text"].to_pylist())
+class Detector:
+    """Two classifiers between generation 0's human text and what its model wrote, each fitted on half of both.
+
+    A text that one of them was fitted on is judged by the other: a classifier knows the texts that it has seen, and
+    would let none of generation 0's output through. Other texts are judged by both.
+    """
+
+    def __init__(self, human: Mapping[str, str], synthetic: Mapping[str, str]) -> None:
+        self._half = {name: place % 2 for kind in (human, synthetic) for place, name in enumerate(sorted(kind))}
+        self._fitted = [
+            Classifier.fit(*([text for name, text in kind.items() if self._half[name] == half] or list(kind.values())
+                             for kind in (human, synthetic)))
+            for half in (0, 1)
+        ]  # fmt: skip
+
+    @classmethod
+    def of(cls, store: Store, first: str) -> Self:
+        """Return the detector that generation 0 of an experiment gives."""
+        human, synthetic = store.fetch(_FITTED_ON, {"name": first}), store.fetch(_TEXTS, {"source": first})
+        kinds = (dict(zip(t["id"].to_pylist(), t["text"].to_pylist(), strict=True)) for t in (human, synthetic))
+        return cls(*kinds)
+
+    def probability(self, ids: Sequence[str], texts: Sequence[str]) -> Floats:
+        """Return the probability of every document being human, (n,) in 0..1."""
+        both = np.array([classifier.probability(texts) for classifier in self._fitted])  # (2, n)
+        half = np.array([self._half.get(name, 2) for name in ids], dtype=np.int64)
+        return np.asarray(np.select([half == 0, half == 1], [both[1], both[0]], both.mean(axis=0)))
 
 
 def mean_nats(learner: Learner, texts: Sequence[str]) -> Floats:
@@ -103,10 +128,11 @@ def in_band(nats: Floats, reference: Floats, band: PerplexityBand) -> Mask:
     return np.asarray((nats >= low) & (nats <= high))
 
 
-def _annotate(store: Store, ids: list[str], values: Mask, attribute: str, scratch: Path) -> None:
+def attach(store: Store, ids: list[str], values: Sequence[Any] | Mask, attribute: str, scratch: Path) -> None:
+    """Give documents their values of an attribute, true or false or a number, by way of a file."""
     scratch.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table({"document_id": ids, attribute: values}), scratch)
     try:
-        annotate(store, [scratch], key="document_id", kinds={attribute: "boolean"}, tool="recurse")
+        annotate(store, [scratch], key="document_id", tool="recurse")
     finally:
         scratch.unlink(missing_ok=True)

@@ -131,6 +131,8 @@ class GaussianConfig(LearnerConfig):
     name: Literal["gaussian"] = "gaussian"
     variance: Literal["mle", "unbiased"] = "mle"
     """Divide the sum of squares by the number of documents, or by one less."""
+    precision: Literal["float64", "float32", "bfloat16"] = "float64"
+    """What parameters and drawn numbers are rounded to."""
 
 
 class RegressionConfig(LearnerConfig):
@@ -143,6 +145,10 @@ class RegressionConfig(LearnerConfig):
     """Numbers x1 … xd in a document behind y."""
     noise: float = Field(gt=0)
     """Standard deviation of what is added to y when documents are drawn."""
+    steps: int | None = Field(None, ge=1)
+    """Steps of gradient descent from zero, which stop too early on purpose; null for least squares."""
+    rate: float = Field(0.1, gt=0)
+    """Step size, as a part of the mean squared error's gradient."""
 
 
 #: The `learner:` section of an experiment; `name` says which.

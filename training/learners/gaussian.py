@@ -33,15 +33,16 @@ class GaussianLearner(ExactLearner):
         if len(values) <= free:
             raise DocumentsUnusable("one number has no variance; at least two are needed")
         values = np.sort(values)  # sums depend on the order of what is added, a model must not
-        self.mean, self.variance = float(values.mean()), float(values.var(ddof=free))
+        found = rounded(np.array([values.mean(), values.var(ddof=free)]), config.precision)
+        self.mean, self.variance = found.tolist()
         if self.variance == 0:
             raise DocumentsUnusable("all numbers are the same: a variance of 0 is no distribution")
         return float(self._nats(values).mean())
 
     def draw(self, n: int, decoding: Decoding, rng: np.random.Generator) -> list[str]:
         """Draw numbers; temperature t takes the density to the power 1/t, that is the variance times t."""
-        deviation = math.sqrt(self.variance * decoding.temperature)
-        return [as_text(value) for value in self.mean + deviation * rng.standard_normal(n)]
+        values = self.mean + math.sqrt(self.variance * decoding.temperature) * rng.standard_normal(n)
+        return [as_text(value) for value in rounded(values, cast(GaussianConfig, self.config).precision)]
 
     def nats(self, texts: Sequence[str]) -> Floats:
         """Return the negative log-density of every number."""
@@ -65,3 +66,19 @@ class GaussianLearner(ExactLearner):
     def read(cls, directory: Path, card: dict[str, Any]) -> Self:
         """Load what `write` wrote."""
         return cls(GaussianConfig.model_validate(card["config"]), **card["parameters"])
+
+
+def rounded(values: Floats, precision: str) -> Floats:
+    """Return numbers rounded to the nearest that a format holds, ties to even.
+
+    Parameters
+    ----------
+    precision : float64, float32, or bfloat16: the upper half of a float32, 8 bits of mantissa
+    """
+    if precision == "float64":
+        return values
+    single = np.asarray(values, np.float32)
+    if precision == "bfloat16":
+        bits = single.view(np.uint32)
+        single = ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32)
+    return single.astype(np.float64)

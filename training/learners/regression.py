@@ -29,13 +29,22 @@ class RegressionLearner(ExactLearner):
         return cast(RegressionConfig, self.config)
 
     def learn(self, texts: Sequence[str]) -> float:
-        """Estimate the weights by least squares."""
+        """Estimate the weights."""
         rows = numbers_in(texts, 1 + self._config.n_features)
         if len(rows) < self._config.n_features:
             raise DocumentsUnusable(f"{len(rows)} rows do not determine {self._config.n_features} weights")
         rows = rows[np.lexsort(rows.T)]  # sums depend on the order of what is added, a model must not
-        self.weights = np.asarray(np.linalg.lstsq(rows[:, 1:], rows[:, 0], rcond=None)[0], np.float64)
+        self.weights = self._estimated(rows[:, 1:], rows[:, 0])
         return float(self._nats(rows).mean())
+
+    def _estimated(self, features: Floats, targets: Floats) -> Floats:
+        """Return the weights by least squares, or by so many steps of gradient descent from zero."""
+        if self._config.steps is None:
+            return np.asarray(np.linalg.lstsq(features, targets, rcond=None)[0], np.float64)
+        weights = np.zeros(self._config.n_features)
+        for _ in range(self._config.steps):
+            weights = weights + self._config.rate * features.T @ (targets - features @ weights) / len(targets)
+        return weights
 
     def draw(self, n: int, decoding: Decoding, rng: np.random.Generator) -> list[str]:
         """Draw features, and y from them; temperature t multiplies the variance of the noise by t."""

@@ -82,7 +82,7 @@ def chain(experiment: Experiment, arm: Arm, pool: Documents, *, seed: int) -> It
     yield Generation(0, human, nobody, learner)
     used, written = human.ids, [_written(experiment, experiment.arms, learner, SHARED_ARM, seed, 0)]
     for number in range(1, experiment.generations + 1):
-        spec = later_mix(experiment, arm, seed=seed, generation=number, first_size=n_first)
+        spec = later_mix(experiment, arm, seed=seed, generation=number)
         human, synthetic = _training_set(experiment, arm, spec, pool, used, written, n_first)
         learner = _fitted(experiment, [*human.texts, *synthetic.texts])
         yield Generation(number, human, synthetic, learner)

@@ -39,6 +39,8 @@ N_NUMBERS, K_NUMBERS = 25, 5
 N_FEATURES, N_ROWS = 3, 30
 VARIANCE, NOISE = 1.0, 1.0
 GENERATIONS = 8
+#: Where the variance with a quota has nearly settled, so that wrong samplers show.
+LATE = 20
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def theory_experiment(
     )
 
 
-def _chains(
+def chains_of(
     experiment: Experiment, write: Callable[[int, np.random.Generator], list[str]], n: int
 ) -> Iterator[list[Generation]]:
     """Yield the generations of `n` replicates of an experiment with one arm."""
@@ -114,11 +116,13 @@ def _chains(
         yield list(chain(experiment, arm, Documents.of("people", texts), seed=seed))
 
 
-def _words(n: int, rng: np.random.Generator) -> list[str]:
+def word_documents(n: int, rng: np.random.Generator) -> list[str]:
+    """Return words drawn from the distribution that people write."""
     return [WORDS[i] for i in rng.choice(N_WORDS, n, p=SHARES)]
 
 
-def _numbers(n: int, rng: np.random.Generator) -> list[str]:
+def number_documents(n: int, rng: np.random.Generator) -> list[str]:
+    """Return numbers from the Gaussian that people write."""
     return [repr(float(x)) for x in math.sqrt(VARIANCE) * rng.standard_normal(n)]
 
 
@@ -140,7 +144,7 @@ def _share(k: int, m: int) -> str:
 
 def _diversities(arm: dict[str, Any], n: int, generation: int = GENERATIONS) -> list[float]:
     experiment = theory_experiment({"name": "categorical"}, M, [arm], generation)
-    return [cast(CategoricalLearner, made[-1].learner).diversity for made in _chains(experiment, _words, n)]
+    return [cast(CategoricalLearner, made[-1].learner).diversity for made in chains_of(experiment, word_documents, n)]
 
 
 def check_replace(n: int) -> list[Check]:
@@ -149,7 +153,7 @@ def check_replace(n: int) -> list[Check]:
     h0 = formulas.diversity(SHARES.tolist())
     found, supports, first_word = [], [], []
     gone: dict[int, list[float]] = {1: [], 2: [], 3: []}
-    for made in _chains(experiment, _words, n):
+    for made in chains_of(experiment, word_documents, n):
         first, last = (cast(CategoricalLearner, one.learner).counts for one in (made[0], made[-1]))
         found.append(cast(CategoricalLearner, made[-1].learner).diversity)
         first_word.append(last.get(WORDS[0], 0) / M)
@@ -201,10 +205,10 @@ def check_accumulate(n: int) -> list[Check]:
     return [Check.of(f"7 accumulate: diversity, generation {generation}", expected, _diversities(ALL, n, generation))]
 
 
-def _gaussians(variance: str, arm: dict[str, Any], n: int) -> list[GaussianLearner]:
+def _gaussians(variance: str, arm: dict[str, Any], n: int, generation: int = GENERATIONS) -> list[GaussianLearner]:
     learner = {"name": "gaussian", "variance": variance}
-    experiment = theory_experiment(learner, N_NUMBERS, [arm], GENERATIONS)
-    return [cast(GaussianLearner, made[-1].learner) for made in _chains(experiment, _numbers, n)]
+    experiment = theory_experiment(learner, N_NUMBERS, [arm], generation)
+    return [cast(GaussianLearner, made[-1].learner) for made in chains_of(experiment, number_documents, n)]
 
 
 def check_gaussian(n: int, *, wrong: str | None = None) -> list[Check]:
@@ -214,15 +218,15 @@ def check_gaussian(n: int, *, wrong: str | None = None) -> list[Check]:
     ----------
     wrong : as of `check_quota`
     """
-    sizes: dict[str, Any] = {"m": N_NUMBERS, "generation": GENERATIONS}
-    at = f", generation {GENERATIONS}"
     drawn = K_NUMBERS // 2 if wrong == "half" else K_NUMBERS
     arm = (FIXED if wrong == "fixed" else FRESH) | {"share": _share(drawn, N_NUMBERS)}
-    mixed = _gaussians("mle", arm, n)
-    expected = formulas.quota_variance(VARIANCE, k=K_NUMBERS, **sizes)
-    quota = Check.of(f"9 {K_NUMBERS} fresh of {N_NUMBERS}: variance{at}", expected, [one.variance for one in mixed])
+    expected = formulas.quota_variance(VARIANCE, m=N_NUMBERS, k=K_NUMBERS, generation=LATE)
+    name = f"9 {K_NUMBERS} fresh of {N_NUMBERS}: variance, generation {LATE}"
+    quota = Check.of(name, expected, [one.variance for one in _gaussians("mle", arm, n, LATE)])
     if wrong is not None:
         return [quota]
+    sizes: dict[str, Any] = {"m": N_NUMBERS, "generation": GENERATIONS}
+    at = f", generation {GENERATIONS}"
     unbiased, mle = (_gaussians(variance, REPLACE, n) for variance in ("unbiased", "mle"))
     logs = [math.log(one.variance) for one in unbiased]
     return [
@@ -249,7 +253,7 @@ def check_regression(n: int) -> list[Check]:
     found = {}
     for arm in (REPLACE, ALL):
         experiment = theory_experiment(learner, N_ROWS, [arm], GENERATIONS)
-        last = [cast(RegressionLearner, made[-1].learner) for made in _chains(experiment, _rows, n)]
+        last = [cast(RegressionLearner, made[-1].learner) for made in chains_of(experiment, _rows, n)]
         found[arm["name"]] = [one.excess_error(truth) for one in last]
     at = f"excess error, generation {GENERATIONS}"
     return [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from training.errors import DecodingUnusable, DocumentsUnusable
 from training.learners import Decoding, FitData, config_type, learner_type, load_learner
 from training.learners.base import Prompts
+from training.learners.gaussian import rounded
 
 WORDS = ["a"] * 5 + ["b"] * 3 + ["c"] * 2
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -94,7 +95,8 @@ def test_least_squares_finds_the_weights_and_draws_by_them() -> None:
     rng = np.random.default_rng(0)
     features, truth = rng.standard_normal((4_000, 2)), np.array([2.0, -1.0])
     targets = features @ truth + 0.5 * rng.standard_normal(4_000)
-    learner = fitted("regression", [f"{y!r} {a!r} {b!r}" for y, (a, b) in zip(targets.tolist(), features.tolist(), strict=True)])  # fmt: skip
+    table = np.column_stack([targets, features]).tolist()
+    learner = fitted("regression", [" ".join(map(repr, row)) for row in table])
     assert learner.excess_error(truth) < 4 * 2 * 0.25 / 4_000
     rows = np.array([[float(word) for word in text.split()] for text in drawn(learner, 20_000)])
     residuals = rows[:, 0] - rows[:, 1:] @ learner.weights
@@ -112,6 +114,23 @@ def test_saved_and_loaded_it_is_the_same(name: str, tmp_path: Path) -> None:
     assert (again.reads, again.unit) == ("documents", "documents")
     other = fitted(name, [*DOCUMENTS[name], DOCUMENTS[name][0]])
     assert other.digest != learner.digest
+
+
+def test_stopped_early_it_falls_short_by_a_known_part() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((20_000, 2))
+    table = np.column_stack([features @ [2.0, -1.0], features]).tolist()
+    learner = fitted("regression", [" ".join(map(repr, row)) for row in table], steps=10, rate=0.1)
+    assert learner.weights == pytest.approx(np.array([2.0, -1.0]) * (1 - 0.9**10), rel=0.03)
+
+
+@given(st.floats(-1e30, 1e30))
+def test_numbers_are_rounded_as_the_formats_do(value: float) -> None:
+    torch = pytest.importorskip("torch")
+    for precision in ("float32", "bfloat16"):
+        expected = torch.tensor([value], dtype=torch.float32).to(getattr(torch, precision)).double().numpy()
+        assert rounded(np.array([value]), precision) == pytest.approx(expected, rel=0)
+    assert rounded(np.array([value]), "float64")[0] == value
 
 
 def test_no_digit_is_lost_between_drawing_and_fitting() -> None:
