@@ -98,8 +98,9 @@ class Arm(Section):
     passes a filter, with or without a share of human text."""
     share: Share | None = None
     """Smallest share of human text, for `quota` and `curated`."""
-    human: Literal["fresh", "fixed"] = "fresh"
-    """Human text that no earlier generation used, or the same text every time."""
+    human: Literal["fresh", "fixed", "original"] = "fresh"
+    """Human text that no earlier generation used, generation 0 included; the same text every time, none of generation
+    0's; or `original`: of generation 0's own text, drawn anew every generation."""
     human_loss_weight: float | Literal["optimal"] | None = None
     """How much the loss of a human token counts where one of a model counts 1; `optimal`: by golden weighting."""
     of: Name | None = None
@@ -125,8 +126,8 @@ class Arm(Section):
             raise ValueError(f"arm {self.name!r}: `of` names the quota arm of regime human_only, and of no other")
         if (self.regime == "curated") != (self.filter is not None):
             raise ValueError(f"arm {self.name!r}: a filter is needed by regime curated, and by no other")
-        if self.human == "fixed" and self.regime not in (*_WITH_SHARE, "human"):
-            raise ValueError(f"arm {self.name!r}: human: fixed is for the regimes quota, curated and human only")
+        if self.human != "fresh" and self.regime not in (*_WITH_SHARE, "human"):
+            raise ValueError(f"arm {self.name!r}: human: {self.human} is for the regimes quota, curated and human only")
         if self.unknown != "exclude" and not (self.regime == "human" or self.share is not None):
             raise ValueError(f"arm {self.name!r}: unknown needs human text that is drawn every generation")
         self._check_weight()

@@ -14,7 +14,7 @@ from training.files import Folder
 from training.filters.judging import attach, judge_output, judge_unknown
 from training.learners.base import Learner
 from training.learners.registry import load_learner
-from training.mixes import added_mix, drawn_attribute, human_attribute, model_name, passed_attribute
+from training.mixes import added_mix, drawn_attribute, drawn_mark, human_attribute, model_name, passed_attribute
 
 _DRAWN = """
 SELECT DISTINCT document_id::VARCHAR AS id FROM training_set_item WHERE training_set = :training_set ORDER BY id
@@ -66,11 +66,12 @@ class Curation:
             make_training_set(self.store, added)
             self._mark(first, drawn_attribute(self.experiment, SHARED_ARM, seed=seed), 0)
             self._mark(added.name, drawn_attribute(self.experiment, arm.name, seed=seed), generation)
+        elif arm.human == "original":
+            self._mark(first, drawn_attribute(self.experiment, SHARED_ARM, seed=seed), 0)
         elif arm.of is not None or (arm.human == "fixed" and generation > 1):
             drawn = arm if arm.of is None else self.experiment.arm(arm.of)
-            number = generation if drawn.human == "fresh" else 1
-            name = model_name(self.experiment, arm=drawn.name, seed=seed, generation=number)
-            self._mark(name, drawn_attribute(self.experiment, drawn.name, seed=seed), number)
+            attribute, number = drawn_mark(self.experiment, drawn, seed=seed, generation=generation)
+            self._mark(model_name(self.experiment, arm=drawn.name, seed=seed, generation=number), attribute, number)
 
     def _mark(self, training_set: str, attribute: str, generation: int) -> None:
         if (training_set, attribute) in self._marked:

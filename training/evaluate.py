@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.files import read_json, write_json
+from training.followed import follow
 from training.learners.base import Decoding, Learner, TokenNll
 from training.learners.registry import load_learner
 from training.learners.tokenizers import count_tokens
@@ -36,6 +37,7 @@ def evaluate(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
         "heldout": heldout and heldout["digest"],
         "lexicon": lexicon["digest"],
         "metrics": None if task.metrics is None else list(task.metrics),
+        "follow": list(task.follow),
     }
     found = read_json(task.evaluation)
     if found is None or found["made_from"] != made_from:
@@ -72,10 +74,20 @@ def _evaluated(
     metrics = chosen(metrics, task.metrics)
     return {
         **sample,
+        "followed": _followed(task, learner),
         "metrics": metrics,
         "n_documents": n_documents,
         "seconds": {"evaluation_sample": sample["seconds"], "evaluate": time.perf_counter() - started},
     }
+
+
+def _followed(task: GenerationTask, learner: Learner) -> list[str]:
+    """Return how the model continues every prompt that is followed, a block's length under the arm's decoding."""
+    tokenizer = tokenizer_of(task)
+    if not task.follow or tokenizer is None:
+        return []
+    decoding = Decoding.model_validate(task.decoding)
+    return follow(learner, tokenizer, task.follow, decoding=decoding, new_tokens=task.block_length, seed=task.seed)
 
 
 def _scores(learner: Learner, texts: Sequence[str], progress: PhaseProgress) -> list[TokenNll] | None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from provenance.errors import nearest
 from provenance.yaml_text import load_yaml
 from training.arms import SHARED_ARM, Arm, Name, Section
 from training.controls import with_controls
-from training.errors import ExperimentInvalid, UnknownField, UnknownLearner, UnknownMetric
+from training.errors import ExperimentInvalid, UnknownMetric
+from training.explaining import explained
 from training.learners.base import Decoding
 from training.learners.configs import AnyLearnerConfig, Init
-from training.learners.registry import LEARNERS
 from training.metrics.registry import METRICS, metric_of
 
 __all__ = ["SHARED_ARM", "Arm", "Experiment"]
@@ -136,6 +133,8 @@ class Experiment(Section):
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     metrics: tuple[str, ...] | None = None
     """Metrics that are stored; null for all."""
+    follow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Prompts that every model continues, for people to read side by side in the report; never trained on."""
     keep: Literal["all", "last", "none"] = "all"
     """Models whose files are kept: all, generation 0's and the newest of every arm, or none once it is not needed."""
 
@@ -158,7 +157,7 @@ class Experiment(Section):
         try:
             found = cls.model_validate(data)
         except ValidationError as error:
-            raise _explain(error, origin) from error
+            raise explained(error, cls, origin) from error
         for name in found.metrics or ():
             if metric_of(name) is None:
                 raise UnknownMetric(name, METRICS)
@@ -226,6 +225,8 @@ class Experiment(Section):
     def _check_prompts(self) -> None:
         if self.prompt_source == "bos" and (self.prompt_tokens or self.new_tokens):
             raise ValueError("prompt_tokens, new_tokens: they need prompt_source human or previous")
+        if self.follow and not self.learner.takes_prompts:
+            raise ValueError(f"follow: learner {self.learner.name!r} continues no prompts")
         if self.prompt_source != "bos" and not self.learner.takes_prompts:
             raise ValueError(f"prompt_source: learner {self.learner.name!r} continues no prompts")
         if (self.prompt_tokens or 0) > self.block_length:
@@ -254,54 +255,3 @@ class Experiment(Section):
     def first_init(self) -> Init:
         """How generation 0 begins."""
         return "scratch" if self.learner.pretrained is None else "pretrained"
-
-
-def _explain(error: ValidationError, origin: str) -> Exception:
-    """Return the first problem as one of our errors."""
-    # An unknown field first: a misspelt one is why another is missing.
-    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    place = [str(part) for part in first["loc"] if part not in LEARNERS and part not in _UNION_TAGS]
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(first["loc"][:-1])
-        return UnknownField(origin, ".".join(place[:-1]), str(first["loc"][-1]), known)
-    if first["type"] == "union_tag_invalid":
-        return UnknownLearner(str(first["ctx"]["tag"]), LEARNERS)
-    if first["type"] == "union_tag_not_found":
-        return ExperimentInvalid(origin, ".".join([*place, "name"]), f"expected one of {', '.join(LEARNERS)}")
-    reason = first["msg"].removeprefix("Value error, ")
-    named = None if place else _PLACE.match(reason)  # what concerns several fields names them itself
-    if named is not None:
-        return ExperimentInvalid(origin, named[1], reason[named.end() :])
-    if first["type"] == "literal_error":
-        close = nearest(str(first["input"]), re.findall(r"'([^']+)'", first["ctx"]["expected"]))
-        reason += f", the nearest known one is {close!r}" if close else ""
-    reason = _EXPECTED.get(place[-1] if place else "", _EXPECTED.get(first["type"], reason))
-    return ExperimentInvalid(origin, ".".join(place), reason)
-
-
-#: What pydantic says in words of Python, by its type of error or by field.
-_EXPECTED = {
-    "tuple_type": "expected a list",
-    "model_type": "expected a mapping of fields to values",
-    "model_attributes_type": "expected a mapping of fields to values",
-    "tokenizer": "expected {vocab_size: n}, or one of the words own and none",
-}
-
-
-_PLACE = re.compile(r"([a-z_]+(?:\.[a-z_]+)*(?:, [a-z_.]+)*): ")
-
-#: What pydantic adds to the place of an error inside a union.
-_UNION_TAGS = ("TrainedTokenizer", "literal['own','none']", "float", "literal['optimal']")
-
-
-def _fields_at(place: Iterable[str | int]) -> list[str]:
-    """Return the fields of the section at a place in the file."""
-    model: type[BaseModel] = Experiment
-    for part in place:
-        if isinstance(part, str) and part in LEARNERS:
-            model = LEARNERS[part].config
-        elif isinstance(part, str) and part in model.model_fields:
-            candidates = [model.model_fields[part].annotation, *get_args(model.model_fields[part].annotation)]
-            sections = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
-            model = sections[0] if sections else model
-    return list(model.model_fields)

@@ -189,6 +189,8 @@ class _Loop:
         if run.run_id in self.finished:
             return False
         outputs = {"arm": read_json(task.output), "t1": read_json(task.evaluation)}
+        if task.follow:
+            outputs["followed"] = {"texts": outputs["t1"]["followed"], "prompts": task.follow}
         refused = ingest_output(self.store, run, outputs, generation=generation, decoding=task.decoding)
         self._say_refused(task, outputs["arm"], refused["arm"])
         seconds = {**account["seconds"], **evaluation["seconds"]}
@@ -198,7 +200,7 @@ class _Loop:
             "fit_tokens": float(account["fit_tokens"]),
             "sample_tokens": float(account["sample_tokens"] + evaluation["n_tokens"]),
             "train_loss": float(account["loss"]),
-            **{f"{kind}_quarantined": float(n) for kind, n in refused.items()},
+            **{f"{kind}_quarantined": float(refused[kind]) for kind in ("arm", "t1")},
             **{f"{phase}_seconds": float(value) for phase, value in seconds.items()},
         }
         finish_run(self.store, run, metrics=metrics, seconds=seconds)

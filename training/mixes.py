@@ -40,6 +40,11 @@ def evaluation_source(model: str) -> str:
     return f"{model}.t1"
 
 
+def followed_source(model: str) -> str:
+    """Return the source of the texts with which a model continued the prompts that are followed."""
+    return f"{model}.followed"
+
+
 def tokenizer_name(experiment: Experiment, *, seed: int) -> str:
     """Return the name of the tokenizer of one seed."""
     return f"{experiment.name}.s{seed}"
@@ -58,6 +63,13 @@ def human_attribute(experiment: Experiment, *, seed: int) -> str:
 def drawn_attribute(experiment: Experiment, arm: str, *, seed: int) -> str:
     """Return the attribute of documents that says for which generation an arm drew them, to be drawn again."""
     return _attribute("drawn", experiment, arm, f"s{seed}")
+
+
+def drawn_mark(experiment: Experiment, arm: Arm, *, seed: int, generation: int) -> tuple[str, int]:
+    """Return the attribute of the human text that an arm has in a generation, and for which generation it was drawn."""
+    if arm.human == "original":  # a document is drawn for several generations
+        return drawn_attribute(experiment, f"{arm.name}.g{generation}", seed=seed), generation
+    return drawn_attribute(experiment, arm.name, seed=seed), generation if arm.human == "fresh" else 1
 
 
 def _attribute(*words: Any) -> str:
@@ -145,7 +157,7 @@ def _draw_seed(arm: Arm, seed: int, generation: int) -> int:
     """Return the seed of an arm's draw; where all is taken again, that of the draws that it was taken by."""
     if arm.regime == "accumulate":
         return _seed(seed, SHARED_ARM, 0)
-    return _seed(seed, arm.name, generation if arm.human == "fresh" else 1)
+    return _seed(seed, arm.name, 1 if arm.human == "fixed" else generation)
 
 
 def _seed(seed: int, arm: str, generation: int) -> int:
@@ -167,14 +179,23 @@ def _where(experiment: Experiment, arm: Arm, seed: int, generation: int) -> str:
         return f"{first} = 0 OR {own} <= {generation}"
     kind = human_condition(experiment, _drawn_as(experiment, arm), seed=seed)
     human = f"({experiment.corpus}) AND ({kind})"
-    if arm.of is not None or (arm.human == "fixed" and generation > 1):
-        drawn = _drawn_as(experiment, arm)
-        attribute = drawn_attribute(experiment, drawn.name, seed=seed)
-        human += f" AND {attribute} = {generation if drawn.human == 'fresh' else 1}"
+    again = _drawn_again(experiment, arm, seed, generation)
+    human += f" AND {again[0]} = {again[1]}" if again is not None else ""
     if not arm.is_synthetic:
         return human
     synthetic = _written(experiment, arm, seed, generation)
     return f"({human}) OR ({synthetic})" if arm.human_share else synthetic
+
+
+def _drawn_again(experiment: Experiment, arm: Arm, seed: int, generation: int) -> tuple[str, int] | None:
+    """Return the mark of the only human text that an arm may use in a generation; None where it may use any."""
+    if arm.of is not None:
+        return drawn_mark(experiment, experiment.arm(arm.of), seed=seed, generation=generation)
+    if arm.human == "original":
+        return drawn_attribute(experiment, SHARED_ARM, seed=seed), 0
+    if arm.human == "fixed" and generation > 1:
+        return drawn_mark(experiment, arm, seed=seed, generation=generation)
+    return None
 
 
 def _written(experiment: Experiment, arm: Arm, seed: int, generation: int) -> str:
@@ -189,8 +210,8 @@ def _quotas(experiment: Experiment, arm: Arm, seed: int, generation: int) -> Seq
     if arm.accumulates or not arm.human_share:
         return ()
     used: tuple[str, ...] = ()
-    if arm.of is None:  # a fixed part only avoids generation 0's
-        last = generation if arm.human == "fresh" else 1
+    if arm.of is None:
+        last = {"fresh": generation, "fixed": 1, "original": 0}[arm.human]
         used = tuple(model_name(experiment, arm=arm.name, seed=seed, generation=g) for g in range(last))
     human = human_condition(experiment, _drawn_as(experiment, arm), seed=seed)
     return (Quota(name="human", where=human, min=arm.human_share, not_used_by=used),)

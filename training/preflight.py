@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from provenance.mix.candidates import read_candidates
 from provenance.mix.spec import Budget, MixSpec, Quota
+from provenance.mix.training_set import TrainingSet
 from provenance.store.store import Store
-from training.arms import Arm
+from training.arms import SHARED_ARM, Arm
 from training.errors import NotEnoughHumanText
 from training.experiment import Experiment
-from training.mixes import human_condition, later_mix, unit_of
+from training.mixes import human_condition, later_mix, model_name, tokenizer_name, unit_of
 
 I64 = npt.NDArray[np.int64]
 
@@ -182,4 +183,22 @@ def _sizes(store: Store, experiment: Experiment, arm: Arm, seed: int, condition:
         seed=first.seed,
     )
     sizes = read_candidates(store, pool).sizes
+    if arm.human == "original":
+        sizes = _first_sizes(store, experiment, seed)
     return sizes[sizes <= experiment.later.size]
+
+
+def _first_sizes(store: Store, experiment: Experiment, seed: int) -> I64:
+    """Return the sizes of the documents that generation 0 had, all of which are counted by now."""
+    first = model_name(experiment, arm=SHARED_ARM, seed=seed, generation=0)
+    if unit_of(experiment) == "documents":
+        return np.ones(len(TrainingSet.just_verified(first, store)), dtype=np.int64)
+    names = {"training_set": first, "tokenizer": tokenizer_name(experiment, seed=seed)}
+    return np.asarray(store.fetch(_FIRST_SIZES, names)["n"].to_numpy(), dtype=np.int64)
+
+
+_FIRST_SIZES = """
+SELECT c.n_tokens AS n
+FROM training_set_item i JOIN document d USING (document_id) JOIN token_count c USING (content_id)
+WHERE i.training_set = :training_set AND c.tokenizer = :tokenizer ORDER BY i.position
+"""

@@ -20,7 +20,7 @@ from provenance.store.store import Store, utc_now
 from training.errors import ExperimentChanged
 from training.experiment import Experiment
 from training.learners.base import Decoding
-from training.mixes import evaluation_source
+from training.mixes import evaluation_source, followed_source
 
 _run = schema.training_run.c
 
@@ -165,16 +165,16 @@ def ingest_output(
 
     Parameters
     ----------
-    outputs : kind (`arm`, `t1`) -> texts, and parents (ids of the documents in the prompt of each) where there were
-        prompts
+    outputs : kind (`arm`, `t1`, `followed`) -> texts, and where there were prompts either parents (ids of the documents
+        in the prompt of each) or the prompts themselves
 
     Returns
     -------
     Number of texts by kind that the store refused: empty, only special tokens, or unreadable. They are in quarantine.
     """
     claim = Claim.make("synthetic", generation=generation + 1, model=run.model)
-    decodings = {"arm": dict(decoding), "t1": Decoding().model_dump()}
-    sources = {"arm": run.model, "t1": evaluation_source(run.model)}
+    decodings = {"arm": dict(decoding), "t1": Decoding().model_dump(), "followed": dict(decoding)}
+    sources = {"arm": run.model, "t1": evaluation_source(run.model), "followed": followed_source(run.model)}
     refused = {}
     for kind, output in outputs.items():
         source = sources[kind]
@@ -204,8 +204,10 @@ def _documents(
         "sample": kind,
         "decoding": dict(decoding),
     }
-    for number, (text, behind) in enumerate(zip(texts, parents, strict=True), start=1):
-        record: dict[str, Any] = {"id": f"{number:06d}", "text": text, "metadata": metadata}
+    prompts: Sequence[str | None] = output.get("prompts") or [None] * len(texts)
+    for number, (text, behind, prompt) in enumerate(zip(texts, parents, prompts, strict=True), start=1):
+        own = metadata if prompt is None else {**metadata, "prompt": prompt}
+        record: dict[str, Any] = {"id": f"{number:06d}", "text": text, "metadata": own}
         if behind:
             record["parent"] = [{"document_id": one, "relation": "prompt"} for one in behind]
         yield record

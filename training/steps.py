@@ -97,6 +97,7 @@ class Preparation:
             n_evaluated=experiment.evaluation.tokens,
             n_heldout=experiment.evaluation.heldout_tokens,
             metrics=experiment.metrics,
+            follow=experiment.follow,
             exported=self._exported(run.model),
             model=folder.model(run.model),
             fit=folder.fit(run.model),

@@ -51,6 +51,7 @@ class GenerationTask:
     n_evaluated : tokens of output that metrics look at, under `decoding` and again at temperature 1
     n_heldout : tokens of held-out text that are scored; None for all
     metrics : names of those that are kept; None for all
+    follow : prompts that the model continues for people to read
     exported, model, fit, checkpoints, output, evaluation : where it reads its training set (a folder of blocks, or a
         Parquet file of documents), and writes itself, the account of its fit, the states of a long training, what it
         wrote for the next generation, and its metrics
@@ -76,6 +77,7 @@ class GenerationTask:
     n_evaluated: int
     n_heldout: int | None
     metrics: tuple[str, ...] | None
+    follow: tuple[str, ...]
     exported: Path
     model: Path
     fit: Path

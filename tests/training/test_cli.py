@@ -91,7 +91,7 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_experiments_that_come_with_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert _recurse("experiments", "--json") == 0
     found = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert {"demo", "tiny-ngram"} <= set(found)
+    assert {"demo", "ladder-ngram"} <= set(found)
     assert all(row["description"] and row["arms"] and row["generations"] for row in found.values())
     assert _recurse("experiments") == 0
-    assert "tiny-ngram" in capsys.readouterr().out
+    assert "ladder-ngram" in capsys.readouterr().out

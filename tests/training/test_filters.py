@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provenance.demo.corpus import read_corpus
 from training.arms import PerplexityBand
 from training.filters.classifier import Classifier
-from training.filters.judging import in_band
+from training.filters.judging import Detector, in_band
 
 
 def texts(n: int) -> list[str]:
@@ -67,3 +67,24 @@ def test_a_band_keeps_its_share_of_the_reference(values: list[float], low: float
     inside, outside = nats[:-1][kept[:-1]], nats[:-1][~kept[:-1]]
     if inside.size and outside.size:
         assert all(value < inside.min() or value > inside.max() for value in outside)
+
+
+def test_nobody_is_judged_by_what_has_seen_it() -> None:
+    rng = np.random.default_rng(2)
+    kinds = [{f"{kind}{i:03d}": shuffled(text, rng) for i, text in enumerate(texts(80))} for kind in "hs"]
+    detector = Detector(*kinds)
+    found = [detector.probability(list(kind), list(kind.values())) for kind in kinds]
+    assert abs(float((found[0] > 0.5).mean() - (found[1] > 0.5).mean())) < 0.25, "two kinds that do not differ"
+    seen = [Classifier.fit(*(list(kind.values()) for kind in kinds)).probability(list(kind.values())) for kind in kinds]
+    assert (seen[0] > 0.5).mean() - (seen[1] > 0.5).mean() > 0.9, "one that has seen them tells them apart"
+
+
+def test_a_detector_keeps_nearly_all_human_text() -> None:
+    rng = np.random.default_rng(3)
+    human = {f"h{i:03d}": text for i, text in enumerate(texts(240))}
+    old, new = (dict(list(human.items())[half::2]) for half in (0, 1))
+    detector = Detector(old, {f"s{i:03d}": shuffled(text, rng) for i, text in enumerate(old.values())})
+    kept = detector.probability(list(new), list(new.values())) >= detector.threshold
+    assert kept.mean() > 0.85
+    other = [shuffled(text, rng) for text in new.values()]
+    assert (detector.probability([""] * len(other), other) >= detector.threshold).mean() < kept.mean() - 0.2

@@ -128,7 +128,7 @@ def test_store_that_another_process_writes(filled: Path, tmp_path: Path, capsys:
     with _holder(store, 60) as process:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         with pytest.raises(SystemExit) as ended:
-            main(["run", "tiny-ngram", "--store", str(store), "--wait", "0.1"])
+            main(["run", "ladder-ngram", "--store", str(store), "--wait", "0.1"])
         process.kill()
     printed = capsys.readouterr().err
     assert ended.value.code == 1 and printed.count("\n") == 1

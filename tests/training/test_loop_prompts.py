@@ -154,3 +154,21 @@ def test_nothing_is_removed_that_is_still_read() -> None:
     assert _names(_plan(done, set(), keep="none").removable(2)) == ["quota.s1.g1", "human.s1.g1", "quota.s1.g2"]
     assert _names(_plan(done, set(), keep="last").removable(2)) == ["quota.s1.g1", "human.s1.g1"]
     assert _names(_plan(done, set(), keep="none", **transformer).removable(2)) == ["quota.s1.g1"]
+
+
+def test_followed_prompts_are_continued_by_every_model_and_never_trained_on(corpus: Store, tmp_path: Path) -> None:
+    prompts = ["the people of the", "our commerce"]
+    run_experiment(corpus, experiment(follow=prompts, arms=[QUOTA]), out=tmp_path / "out", jobs=1)
+    for model in ("tiny.shared.s1.g0", "tiny.quota.s1.g1", "tiny.quota.s1.g2"):
+        found = rows(
+            corpus,
+            "SELECT text, model, metadata->>'prompt' AS prompt, metadata->>'sample' AS sample FROM documents "
+            "WHERE source = :source ORDER BY external_id",
+            source=f"{model}.followed",
+        )
+        assert [(row["model"], row["prompt"], row["sample"]) for row in found] == [
+            (model, p, "followed") for p in prompts
+        ]
+        assert all(row["text"].strip() for row in found)
+    used = rows(corpus, "SELECT DISTINCT source FROM training_set_item")
+    assert not [row for row in used if row["source"].endswith(".followed")]

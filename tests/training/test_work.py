@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def some_task(name: str, empty: Path = Path("nothing")) -> GenerationTask:
     """Return a task whose training set is not there."""
     return GenerationTask(
         name, {"name": "ngram"}, "blocks", "tokens", "scratch", None, 8, 1, 1.0, 1, 1, {}, None, 1.0, 10, 10, None,
-        None, *([empty] * 9),
+        None, (), *([empty] * 9),
     )  # fmt: skip
 
 
@@ -137,6 +138,7 @@ _SOME = {
     "Iterable[str]": ["one", "two"],
     "object": 1,
     "Path | None": Path("folder"),
+    "Fraction | None": Fraction(1, 2),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,16 +22,29 @@ from training.learners.base import Learner
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-#: A detector calls human what is more probably human than not.
-HUMAN_ABOVE = 0.5
+#: A detector is set so that it takes so large a share of human text for human: that of text which it has not seen.
+KEPT_HUMAN = 0.95
 
 _TEXTS = """
 SELECT document_id::VARCHAR AS id, text FROM documents WHERE source = :source AND model = :source ORDER BY document_id
 """
 _UNKNOWN = "SELECT document_id::VARCHAR AS id, text FROM documents WHERE origin = 'unknown' ORDER BY document_id"
-_FITTED_ON = """
-SELECT d.document_id::VARCHAR AS id, d.text FROM training_set_item i JOIN documents d USING (document_id)
-WHERE i.training_set = :name ORDER BY i.position
+#: Human text of the sources of generation 0, none that it had itself: its model's output is made of the words of that,
+#: so that a classifier would learn to tell other people's text from it. None that shares a cluster with held-out text.
+_OTHER_HUMAN = """
+WITH first AS (SELECT DISTINCT document_id FROM training_set_item WHERE training_set = :name)
+SELECT document_id::VARCHAR AS id, text FROM documents
+WHERE origin = 'human' AND source IN (SELECT source FROM document WHERE document_id IN (SELECT document_id FROM first))
+    AND document_id NOT IN (SELECT document_id FROM first)
+    AND cluster_id NOT IN (
+        SELECT cluster_id FROM document
+        WHERE document_id IN (SELECT document_id FROM training_set_item WHERE training_set = :heldout)
+    )
+ORDER BY document_id LIMIT 1000
+"""
+_OWN_HUMAN = """
+SELECT DISTINCT d.document_id::VARCHAR AS id, d.text FROM training_set_item i JOIN documents d USING (document_id)
+WHERE i.training_set = :name ORDER BY id
 """
 #: One document of every cluster, and none of a cluster in which human text is.
 _UNIQUE = """
@@ -77,24 +91,25 @@ def judge_output(
 def judge_unknown(store: Store, *, first: str, attribute: str, scratch: Path) -> int:
     """Say of every document of unknown origin whether a detector takes it for human; return how many it does.
 
-    The detector has seen generation 0's human text and what generation 0's model wrote, and nothing else.
+    The detector has seen known human text and what generation 0's model wrote, and nothing else.
     """
     table = store.fetch(_UNKNOWN)
     detector = Detector.of(store, first)
-    found = detector.probability(table["id"].to_pylist(), table["text"].to_pylist()) > HUMAN_ABOVE
+    found = detector.probability(table["id"].to_pylist(), table["text"].to_pylist()) >= detector.threshold
     if len(found):
         attach(store, table["id"].to_pylist(), found, attribute, scratch)
     return int(found.sum())
 
 
 class Detector:
-    """Two classifiers between generation 0's human text and what its model wrote, each fitted on half of both.
+    """Two classifiers between human text and what generation 0's model wrote, each fitted on half of both.
 
     A text that one of them was fitted on is judged by the other: a classifier knows the texts that it has seen, and
     would let none of generation 0's output through. Other texts are judged by both.
     """
 
     def __init__(self, human: Mapping[str, str], synthetic: Mapping[str, str]) -> None:
+        self._human = human
         self._half = {name: place % 2 for kind in (human, synthetic) for place, name in enumerate(sorted(kind))}
         self._fitted = [
             Classifier.fit(*([text for name, text in kind.items() if self._half[name] == half] or list(kind.values())
@@ -105,9 +120,18 @@ class Detector:
     @classmethod
     def of(cls, store: Store, first: str) -> Self:
         """Return the detector that generation 0 of an experiment gives."""
-        human, synthetic = store.fetch(_FITTED_ON, {"name": first}), store.fetch(_TEXTS, {"source": first})
+        heldout = f"{first.split('.')[0]}.heldout"  # names of experiments have no dots
+        human = store.fetch(_OTHER_HUMAN, {"name": first, "heldout": heldout})
+        if not human.num_rows:
+            human = store.fetch(_OWN_HUMAN, {"name": first})
+        synthetic = store.fetch(_TEXTS, {"source": first})
         kinds = (dict(zip(t["id"].to_pylist(), t["text"].to_pylist(), strict=True)) for t in (human, synthetic))
         return cls(*kinds)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The probability that human text reaches, but for a small share of it."""
+        return float(np.quantile(self.probability(list(self._human), list(self._human.values())), 1 - KEPT_HUMAN))
 
     def probability(self, ids: Sequence[str], texts: Sequence[str]) -> Floats:
         """Return the probability of every document being human, (n,) in 0..1."""

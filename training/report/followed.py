@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provenance.store.store import Store
+from training.mixes import followed_source
 from training.report.data import Results
 from training.report.samples import SampleText, shortened
-
-#: What the driver calls texts that continue a followed prompt, and where the store has them.
-KIND = "followed"
 
 _FOLLOWED = """
 SELECT source, external_id, (metadata->>'prompt') AS prompt, n_words, text FROM documents
@@ -29,11 +27,6 @@ class FollowedPrompt:
 
     prompt: str
     rows: tuple[tuple[int, tuple[tuple[str, SampleText | None], ...]], ...]
-
-
-def followed_source(model: str) -> str:
-    """Return the source of the texts with which a model continued the followed prompts."""
-    return f"{model}.{KIND}"
 
 
 def read_followed(store: Store, results: Results) -> list[FollowedPrompt]:

@@ -21,6 +21,8 @@ from training.theory.checks import GENERATIONS, REPLACE, Floats, chains_of, numb
 
 #: Sizes of a generation for the statistical error.
 SIZES = (20, 40, 80, 160, 320)
+#: Generations after which it is looked at: the slope is the same after any number.
+FEW = 2
 #: Two components at ±2 with standard deviation .5, of which one Gaussian makes one of variance 4.25.
 COMPONENT_MEAN, COMPONENT_SD = 2.0, 0.5
 N_MANY = 400
@@ -55,10 +57,10 @@ def statistical(n: int) -> list[Outcome]:
     """Return the slopes, in log-log, of the error of Gaussian and regression against the size of a generation: -1."""
     drifts, errors = [], []
     for size in SIZES:
-        learners = _last({"name": "gaussian"}, size, number_documents, n)
+        learners = _last({"name": "gaussian"}, size, number_documents, n, FEW)
         drifts.append(float(np.mean([cast(GaussianLearner, one).mean ** 2 for one in learners])))
         settings = {"name": "regression", "n_features": N_FEATURES, "noise": 1.0}
-        fitted = _last(settings, size, _rows(1.0), n)
+        fitted = _last(settings, size, _rows(1.0), n, FEW)
         truth = np.ones(N_FEATURES)
         excess = np.mean([cast(RegressionLearner, one).excess_error(truth) for one in fitted])
         errors.append(float(excess) * (size - N_FEATURES - 1) / size)  # the degrees of freedom that the fit takes
@@ -122,10 +124,14 @@ def _distance(made: dict[str, Floats], precision: str) -> float:
 
 
 def _last(
-    settings: dict[str, Any], size: int, write: Callable[[int, np.random.Generator], list[str]], n: int
+    settings: dict[str, Any],
+    size: int,
+    write: Callable[[int, np.random.Generator], list[str]],
+    n: int,
+    generations: int = GENERATIONS,
 ) -> list[Any]:
     """Return the last model of `n` chains of which each generation is trained on the last one's output."""
-    experiment = theory_experiment(settings, size, [REPLACE], GENERATIONS)
+    experiment = theory_experiment(settings, size, [REPLACE], generations)
     return [made[-1].learner for made in chains_of(experiment, write, n)]
 
 
