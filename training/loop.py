@@ -150,11 +150,10 @@ class _Loop:
             tasks.append(preparation.task(run, arm))
             begin_run(self.store, run, training_set=run.model, config=self.experiment.as_mapping())
             workers.start(tasks[-1])  # it reads files only: the next arm's set is made meanwhile
-        with self._suspended():
-            outcomes = workers.finish()
         failures = []
         n_new = 0
-        for step, task, outcome in zip(todo, tasks, outcomes, strict=True):
+        # In the order of the plan, whichever is done first: what the store holds must not depend on the machine.
+        for step, task, outcome in zip(todo, tasks, workers.finish(self._suspended), strict=True):
             if isinstance(outcome, BaseException):
                 failures.append(outcome)
                 continue

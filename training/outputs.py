@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from training.errors import SampleTooSmall
 from training.learners.base import Decoding, Learner, Sample
 from training.learners.tokenizers import count_tokens
-from training.metrics.words import words_in
+from training.metrics.words import has_words
 from training.prompts import PromptCutter
 from training.seeds import derive_seed
 
@@ -47,7 +47,7 @@ def draw_samples(
     cutter = None if task.prompts is None else PromptCutter(task.prompts)
     drawn: list[Sample] = []
     prompts: list[int] = []
-    usable = turn = 0
+    usable = turn = n_unusable = 0
     while (missing := n - usable) > 0:
         if turn == SAMPLE_ROUNDS:
             raise SampleTooSmall(task.name, n, usable, SAMPLE_ROUNDS)
@@ -62,12 +62,14 @@ def draw_samples(
         drawn += new
         if given is not None:
             prompts += [int(given[1][sample.prompt or 0]) for sample in new]
-        usable += _size(tokenizer, [sample.text for sample in new if is_usable(sample.text)])
+        found = [sample.text for sample in new if is_usable(sample.text)]
+        usable += _size(tokenizer, found)
+        n_unusable += len(new) - len(found)
         turn += 1
     return {
         "texts": [sample.text for sample in drawn],
         "n_tokens": sum(sample.n_tokens for sample in drawn),
-        "n_unusable": sum(not is_usable(sample.text) for sample in drawn),
+        "n_unusable": n_unusable,
         "seconds": time.perf_counter() - started,
         **({} if cutter is None else {"parents": _parents(cutter, prompts)}),
     }
@@ -94,7 +96,7 @@ def tokenizer_of(task: GenerationTask) -> Tokenizer | None:
 
 def is_usable(text: str) -> bool:
     """Return whether a text has words and can be stored."""
-    return "\0" not in text and bool(words_in(text))
+    return "\0" not in text and has_words(text)
 
 
 def cut_to(texts: Sequence[str], tokenizer: Tokenizer | None, n: int | None) -> list[str]:

@@ -10,12 +10,12 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.queues import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from provenance.processes import end_with_parent
 from training.errors import WorkerLost
@@ -37,6 +37,13 @@ REPORT_EVERY_S = 0.2
 _messages: SimpleQueue[Message | None] | None = None
 
 
+class _Begun(NamedTuple):
+    """A task, and its future where another process works on it."""
+
+    task: GenerationTask
+    future: Future[dict[str, Any]] | None
+
+
 class Workers(AbstractContextManager["Workers"]):
     """Runs generation tasks; processes are started when they are first needed and kept.
 
@@ -53,8 +60,7 @@ class Workers(AbstractContextManager["Workers"]):
         self._pool: ProcessPoolExecutor | None = None
         self._queue: SimpleQueue[Message | None] | None = None
         self._reader: threading.Thread | None = None
-        self._tasks: list[GenerationTask] = []
-        self._pending: dict[Future[dict[str, Any]], tuple[int, int]] = {}
+        self._begun: list[_Begun] = []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -79,42 +85,40 @@ class Workers(AbstractContextManager["Workers"]):
 
     def start(self, task: GenerationTask) -> None:
         """Begin a task, or keep it until `finish` where there is but one process."""
-        self._tasks.append(task)
+        future: Future[dict[str, Any]] | None = None
         if self.jobs > 1:
-            self._submit(len(self._tasks) - 1, 0, task)
+            try:
+                future = self._started().submit(_run_in_worker, task)
+            except BrokenExecutor as error:  # a process was killed: the pool takes nothing any more
+                future = Future()
+                future.set_exception(error)
+        self._begun.append(_Begun(task, future))
 
-    def finish(self) -> list[Outcome]:
-        """Wait for the tasks begun: return the results of their steps by name, or what ended them, in their order."""
-        tasks, self._tasks = self._tasks, []
-        if self.jobs == 1:
-            runtime.set_threads(self.threads)
-            return [self._run_here(task) for task in tasks]
-        accounts: list[dict[str, Any]] = [{} for _ in tasks]
-        outcomes: list[Outcome] = list(accounts)
-        while self._pending:
-            for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
-                i, step = self._pending.pop(future)
-                error = future.exception()
-                if error is not None:
-                    outcomes[i] = WorkerLost(tasks[i].name) if isinstance(error, BrokenExecutor) else error
-                    continue
-                accounts[i][STEPS[step].__name__] = future.result()
-                if step + 1 < len(STEPS):
-                    self._submit(i, step + 1, tasks[i])
-        return outcomes
+    def finish(self, waiting: Callable[[], AbstractContextManager[None]] = nullcontext) -> Iterator[Outcome]:
+        """Yield for every task begun, in their order, the results of its steps by name, or what ended it.
 
-    def _submit(self, i: int, step: int, task: GenerationTask) -> None:
-        try:
-            future = self._started().submit(_run_in_worker, step, task)
-        except BrokenExecutor as error:  # a process was killed: the pool takes nothing any more
-            future = Future()
-            future.set_exception(error)
-        self._pending[future] = (i, step)
+        What is done with the first results is done while later tasks still run.
+
+        Parameters
+        ----------
+        waiting : entered while there is nothing to do but to wait for the next outcome
+        """
+        begun, self._begun = self._begun, []
+        for task, future in begun:
+            if future is None:
+                with waiting():
+                    outcome = self._run_here(task)
+            elif future.done():
+                outcome = _outcome(task, future)
+            else:
+                with waiting():
+                    outcome = _outcome(task, future)
+            yield outcome
 
     def _run_here(self, task: GenerationTask) -> Outcome:
+        runtime.set_threads(self.threads)
         try:
-            report = _named(task.name, self.progress)
-            return {step.__name__: step(task, report) for step in STEPS}
+            return _run(task, _named(task.name, self.progress))
         except Exception as error:  # handed over, as from a worker
             return error
 
@@ -156,7 +160,19 @@ def _named(name: str, progress: TaskProgress) -> PhaseProgress:
     return lambda phase, done, total: progress(name, phase, done, total)
 
 
-def _run_in_worker(step: int, task: GenerationTask) -> dict[str, Any]:
+def _run(task: GenerationTask, progress: PhaseProgress) -> dict[str, Any]:
+    return {step.__name__: step(task, progress) for step in STEPS}
+
+
+def _outcome(task: GenerationTask, future: Future[dict[str, Any]]) -> Outcome:
+    """Wait for a task in another process and return what came of it."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return WorkerLost(task.name) if isinstance(error, BrokenExecutor) else error
+
+
+def _run_in_worker(task: GenerationTask) -> dict[str, Any]:
     last = 0.0
 
     def report(phase: str, done: int, total: int) -> None:
@@ -166,4 +182,4 @@ def _run_in_worker(step: int, task: GenerationTask) -> dict[str, Any]:
             last = now
             _messages.put((task.name, phase, done, total))
 
-    return STEPS[step](task, report)
+    return _run(task, report)

@@ -216,7 +216,7 @@ def test_killed_worker_is_named() -> None:
             os.kill(pid, signal.SIGKILL)
         for name in ("one", "two"):
             workers.start(some_task(name))
-        found = workers.finish()
+        found = list(workers.finish())
     assert [type(one) for one in found] == [WorkerLost, WorkerLost]
     assert "'one'" in str(found[0]) and "--jobs 1" in str(found[0])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.dedup.tokens import tokens
-from training.metrics.words import Lexicon, word_types, words_in
+from training.metrics.words import Lexicon, has_words, word_types, words_in
 
 
 def test_words_have_their_place_in_the_text() -> None:
@@ -25,6 +25,11 @@ def test_words_beyond_ascii_follow_the_rule_of_the_database() -> None:
 @given(st.text(alphabet=st.characters(codec="latin-1")))
 def test_words_are_the_tokens_of_the_database(text: str) -> None:
     assert word_types(text) == tokens(text)
+
+
+@given(st.text(max_size=8) | st.text(alphabet=" …—.\u0301\u00b2_", max_size=4))
+def test_a_text_has_words_or_none(text: str) -> None:
+    assert has_words(text) == bool(words_in(text))
 
 
 def test_tail_is_the_rarest_fifth_of_the_mass() -> None:

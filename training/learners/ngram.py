@@ -85,7 +85,7 @@ class NgramLearner(Learner):
         started = time.perf_counter()
         blocks = data.token_blocks(self.table.size)
         self.table = BigramTable.count(self.config, blocks, size=self.table.size, excluded=self.unknown)
-        progress(1, 1)
+        progress(int(blocks.size), int(blocks.size))
         return FitResult(
             n_steps=1,
             n_tokens=int(blocks.size),

@@ -48,6 +48,13 @@ def words_in(text: str) -> tuple[Word, ...]:
     return tuple(found)
 
 
+def has_words(text: str) -> bool:
+    """Return whether a text has any word: as `words_in` says, without looking at more than its first."""
+    if text.isascii():
+        return _ASCII_WORD.search(text) is not None
+    return any(_class_of(character) not in SEPARATING for character in text)
+
+
 def word_types(text: str) -> list[str]:
     """Return the types of the words of a text, in order."""
     return [word.type for word in words_in(text)]
