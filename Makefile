@@ -42,8 +42,8 @@ bench: $(STAMP) ## speed beside datasketch and rensa, ingest of 1 GB, what dedup
 	@$(BIN)/python scripts/bench_mix.py
 	@$(BIN)/python scripts/bench_loader.py
 
-clean: ## remove caches, build results and the demo's output (not .venv)
-	@rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove caches, build results and output of the demo and of experiments (not .venv)
+	@rm -rf build dist demo-output experiments-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # The interpreter: PYTHON if given, else the first of these that is new enough.
