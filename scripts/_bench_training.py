@@ -160,14 +160,15 @@ decoding: {{temperature: 0.8}}
 evaluation: {{tokens: {evaluated}, heldout_tokens: {tokens}}}
 controls: false
 arms:
-  - {{name: quota, regime: quota, share: 0.5}}
+{arms}
 generations: {generations}
 seeds: [1]
 """
 
 
-def write_experiment(folder: Path, *, tokens: int, generations: int) -> Path:
-    """Write an experiment with one arm, whose generations are those of the demonstration."""
+def write_experiment(folder: Path, *, tokens: int, generations: int, n_arms: int) -> Path:
+    """Write an experiment whose generations are those of the demonstration, and whose arms have other human shares."""
+    arms = [f"  - {{name: quota-{i}, regime: quota, share: 0.{i}}}" for i in range(5, 5 - n_arms, -1)]
     text = EXPERIMENT.format(
         vocab_size=VOCAB_SIZE,
         block_length=BLOCK_LENGTH,
@@ -177,6 +178,7 @@ def write_experiment(folder: Path, *, tokens: int, generations: int) -> Path:
         tokens=tokens,
         evaluated=tokens // 2,
         generations=generations,
+        arms="\n".join(arms),
     )
     path = folder / "overhead.yaml"
     path.write_text(text, encoding="utf-8")

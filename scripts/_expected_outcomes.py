@@ -27,6 +27,9 @@ _BETWEEN = """
 """
 
 
+_KEPT = "SELECT human_share FROM training_sets WHERE name LIKE '%.keep-10.%' AND name NOT LIKE '%human-only%'"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One expectation.
@@ -186,7 +189,9 @@ def detect(measured: Measured) -> list[Outcome]:
 
 def reduced_opt(measured: Measured) -> list[Outcome]:
     """Expect the study's finding in small: a tenth of the original text prevents most of the loss."""
+    shares = [share for (share,) in measured.query(_KEPT)]
     return [
+        _bounded("human share of keep-10: .1 to .25", [max(shares)], low=0.0999, high=0.25),
         _order(measured, ("replace", "keep-10", "human")),
         _bounded(
             "keep-10 loses less than half of what replace loses",

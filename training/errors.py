@@ -223,6 +223,20 @@ class PromptsUnusable(ProvenanceError, ValueError):
         )
 
 
+class TooFewPrompts(PromptsUnusable):
+    """Beam search has continued every prompt that there is, and has not written enough."""
+
+    def __init__(self, needed: int, available: int) -> None:
+        self.needed = needed
+        self.available = available
+        self.reason = f"{needed:,} are needed and there are {available:,}"
+        ProvenanceError.__init__(
+            self,
+            f"Beam search needs {needed:,} prompts and there are {available:,}: the same prompt gives the same text. "
+            "Ask for fewer tokens (`later`, `evaluation`), train generation 0 on more text (`first`), or set beams: 1.",
+        )
+
+
 class TrainingDiverged(LossNotFinite):
     """The loss of one model of an experiment became NaN or infinite; its state is kept."""
 

@@ -35,7 +35,7 @@ def draw_samples(
     Raises
     ------
     SampleTooSmall : the model writes next to nothing
-    PromptsUnusable : there are too few prompts for beam search
+    TooFewPrompts : there are too few prompts for beam search
 
     Notes
     -----

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.export.tokens import TokenBlocks
-from training.errors import PromptsUnusable
+from training.errors import PromptsUnusable, TooFewPrompts
 from training.learners.base import Prompts
 
 
@@ -71,14 +71,11 @@ class PromptCutter:
 
         Raises
         ------
-        PromptsUnusable : there are too few prompts, and none may be continued again
+        TooFewPrompts : there are too few prompts, and none may be continued again
         """
         n = -(-n_tokens // self.source.new_tokens)
         if not repeat and self._used + n > len(self):
-            raise PromptsUnusable(
-                f"{self._used + n:,} are needed and there are {len(self):,}, and beam search gives the same text to "
-                "the same prompt"
-            )
+            raise TooFewPrompts(self._used + n, len(self))
         numbers = np.arange(self._used, self._used + n) % len(self)
         self._used += n
         return Prompts(self._tokens[numbers], self.source.new_tokens), numbers

@@ -12,7 +12,7 @@ import pytest
 from provenance.export.tokens import TokenBlocks
 from provenance.store.store import Store
 from tests.training.loop_factory import experiment, fill
-from training.errors import PromptsUnusable
+from training.errors import PromptsUnusable, TooFewPrompts
 from training.files import Folder
 from training.learners.base import Decoding, Prompts, Sample
 from training.outputs import draw_samples
@@ -74,7 +74,7 @@ def test_prompts_go_round_unless_a_text_would_come_again(blocks: TokenBlocks) ->
     _, first = cutter.next((n - 2) * BLOCK, repeat=True)
     _, second = cutter.next(4 * BLOCK, repeat=True)
     assert [*first, *second] == [*range(n), 0, 1]
-    with pytest.raises(PromptsUnusable, match=f"{n + 3:,} are needed and there are {n:,}"):
+    with pytest.raises(TooFewPrompts, match=f"needs {n + 3:,} prompts and there are {n:,}"):
         cutter.next(1, repeat=False)
 
 
