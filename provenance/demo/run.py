@@ -99,7 +99,7 @@ class Demo:
         self._provenance("verify", "pretrain")
         self._provenance("export", "pretrain", "--format", "jsonl", "--out", self.out / "pretrain.jsonl")
 
-        self._heading("5  Models trained on their own output, with and without a human quota (about four minutes)")
+        self._heading("5  Models trained on their own output, with and without a human quota (about three minutes)")
         self._recurse("run", "demo", "--store", self.store, "--out", self.out / "loop")
 
         self._heading("6  The models' output comes back as another crawl: is it recognised?")
