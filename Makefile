@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOG    := $(VENV)/install.log
-EXTRAS := train,hf,remote,warc,bench,dev
+EXTRAS := train,attest,detect,hf,remote,warc,export,bench,dev
 
 # Small models with two OpenMP threads on a busy machine spin instead of computing.
 export OMP_NUM_THREADS  := 1
@@ -41,6 +41,7 @@ bench: $(STAMP) ## speed beside datasketch and rensa, ingest of 1 GB, what dedup
 	@$(BIN)/python scripts/bench_dedup.py planted
 	@$(BIN)/python scripts/bench_mix.py
 	@$(BIN)/python scripts/bench_loader.py
+	@$(BIN)/python scripts/bench_detector.py
 
 clean: ## remove caches, build results and output of the demo and of experiments (not .venv)
 	@rm -rf build dist demo-output experiments-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

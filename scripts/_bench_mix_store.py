@@ -17,7 +17,7 @@ from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_O
 from provenance.store.store import Store
 
 #: Changed whenever `make_store` gives other documents, so that no file of an earlier version is used.
-VERSION = 2
+VERSION = 3
 #: Checks that such a store fails.
 UNSOUND = (
     "content: every size is that of its text",
@@ -96,7 +96,7 @@ _MODEL = """
 """
 _CLAIM = """
     INSERT INTO evidence BY NAME SELECT CAST(md5(name) AS UUID) AS evidence_id, 'source' AS subject_kind,
-        name AS subject, origin, generation, model, 'claim' AS method, rank, TIMESTAMP '2026-01-01' AS stated_at
+        name AS source, origin, generation, model, 'claim' AS method, rank, TIMESTAMP '2026-01-01' AS stated_at
     FROM labels
 """
 # Of every 50 documents the first four are copies: of one text, or two of each of two. Which is 8 %.
@@ -141,11 +141,13 @@ _DOCUMENT = """
         coalesce(effective, licence_class) AS licence_class, licence_class AS stated_licence_class,
         6 * n_words AS n_bytes, n_words, origin, generation, model, evidence_rank,
         coalesce(cluster_id, content_id) AS cluster_id, coalesce(chosen, true) AS is_representative,
+        CASE WHEN generation IS NOT NULL THEN origin <> 'human' END AS generation_is_bound,
+        generation::DOUBLE AS mean_ancestry, CASE WHEN origin = 'human' THEN 1.0 END AS human_ancestry,
         CAST(md5('run') AS UUID) AS ingest_id FROM made LEFT JOIN settled USING (document_id)
 """
 _JUDGED = """
     INSERT INTO evidence BY NAME SELECT CAST(md5('look ' || i) AS UUID) AS evidence_id, 'document' AS subject_kind,
-        CAST(document_id AS VARCHAR) AS subject, 'human' AS origin, 0 AS generation, 'review' AS method, 5 AS rank,
+        document_id, 'human' AS origin, 0 AS generation, 'review' AS method, 5 AS rank,
         TIMESTAMP '2026-02-01' AS stated_at FROM made WHERE judged
 """
 _CLUSTER = """

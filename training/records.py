@@ -122,10 +122,6 @@ def enter_model(store: Store, run: Run, *, account: Mapping[str, Any], learner: 
     ------
     NameTaken : the store has another model of that name
     """
-    item = schema.training_set_item.c
-    with store.read() as connection:
-        newest = connection.execute(select(func.max(item.generation)).where(item.training_set == run.model))
-        generation = int(newest.scalar_one() or 0)
     parameters = {key: account[key] for key in ("fit_tokens", "loss", "made_from", "n_parameters", "n_steps")}
     parameters = json.loads(json.dumps(parameters, sort_keys=True))  # the same text whether fresh or from its file
     model = Model(
@@ -133,13 +129,14 @@ def enter_model(store: Store, run: Run, *, account: Mapping[str, Any], learner: 
         digest=account["digest"],
         learner=learner,
         training_set=run.model,
-        generation=generation,
         parameters=parameters,
         path=path,
     )
     if not register_model(store, model):
         _restore_path(store, model)
-    return generation
+    with store.read() as connection:
+        known = connection.execute(select(schema.model.c.generation).where(schema.model.c.name == model.name))
+        return int(known.scalar_one())
 
 
 def _restore_path(store: Store, model: Model) -> None:

@@ -118,7 +118,7 @@ def stale(
     every: Annotated[bool, typer.Option("--all", help="Also the training sets of which nothing changed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the training sets whose documents were relabelled or removed since they were drawn."""
+    """List the training sets whose documents were relabelled, removed or taken down since they were drawn."""
     from provenance.mix.stale import stale_sets
 
     with shared(context).open() as store:
@@ -142,11 +142,11 @@ def _print_stale(found: list[StaleSet]) -> None:
     rows = [
         (
             one.name, one.n_draws, one.relabelled, *one.labels.values(), one.attributes, one.cluster, one.gone_draws,
-            _QUOTAS[one.meets_quotas],
+            one.taken_down, _QUOTAS[one.meets_quotas],
         )
         for one in found
     ]  # fmt: skip
-    columns = ("set", "draws", "relabelled", *words, "attributes", "cluster", "gone", "quotas today")
+    columns = ("set", "draws", "relabelled", *words, "attributes", "cluster", "gone", "taken down", "quotas today")
     print_table(columns, rows)
     for one in found:
         for violation in one.violations:

@@ -106,7 +106,7 @@ def ingest(
     from provenance.licences import valid_licence
 
     licence = licence and valid_licence(licence)
-    claim = _claim(origin, generation, model)
+    claim = claim_of_options(origin, generation, model)
     fields = {
         "text": text_field, "id": id_field, "uri": uri_field, "author": author_field, "title": title_field,
         "date": date_field, "collected": collected_field, "licence": licence_field, "origin": origin_field,
@@ -133,17 +133,16 @@ def ingest(
             licence=licence,
             options=options,
             jobs=n_jobs,
-            progress=_progress(stack),
+            progress=shown_progress(stack),
         )
     if as_json:
-        print_json({**report.counts.__dict__, "source": report.source, "ingest": report.ingest_id,
-                    "seconds": report.seconds, "reasons": report.reasons,
-                    "n_skipped_files": report.n_skipped_files})  # fmt: skip
+        print_json(report.as_json())
     else:
         summarise(report)
 
 
-def _claim(origin: str | None, generation: int | None, model: str | None) -> Claim | None:
+def claim_of_options(origin: str | None, generation: int | None, model: str | None) -> Claim | None:
+    """Return the claim that options make, None where there is none."""
     from provenance.records import Claim
 
     if origin is not None:
@@ -173,7 +172,8 @@ def _preview(context: typer.Context, files: list[str], source: str, claim: Any, 
     print_preview(found, as_json=as_json)
 
 
-def _progress(stack: ExitStack) -> Progress:
+def shown_progress(stack: ExitStack) -> Progress:
+    """Return the progress that standard error shows: live on a terminal, else now and then a line."""
     from provenance.ingest.progress import LineProgress, LiveProgress
 
     if sys.stderr.isatty():

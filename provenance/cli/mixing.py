@@ -48,7 +48,7 @@ def mix(
                 return
             made = make_training_set(store, wanted)
         except InfeasibleMix as refusal:
-            _print_refusal(refusal, as_json=as_json)
+            print_refusal(refusal, as_json=as_json)
             raise typer.Exit(1) from refusal
     if as_json:
         print_json(made.manifest)
@@ -67,7 +67,8 @@ def _explain(store: Store, spec: MixSpec, *, as_json: bool) -> None:
         print(render_explanation(explanation))
 
 
-def _print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
+def print_refusal(refusal: InfeasibleMix, *, as_json: bool) -> None:
+    """Say why a mix cannot be made; with `as_json` its numbers on standard output too."""
     from provenance.mix.errors import render_refusal
 
     if as_json:
@@ -109,13 +110,13 @@ def training_sets(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json([info.__dict__ for info in found])
         return
-    columns = ("name", "made (UTC)", "documents", "words", "tokens", "human", "of", "digest")
+    columns = ("name", "made (UTC)", "documents", "words", "tokens", "human", "of", "taken down", "digest")
     print_table(
         columns,
         [
             (
                 info.name, f"{info.created_at:%Y-%m-%d %H:%M}", info.n_documents, info.n_words, info.n_tokens,
-                percent(info.human_share), info.budget_unit, info.digest[:12],
+                percent(info.human_share), info.budget_unit, info.n_taken_down or None, info.digest[:12],
             )
             for info in found
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from provenance.errors import ProvenanceError
@@ -36,3 +37,14 @@ class SinglesNotSupported(ProvenanceError, RuntimeError):
             f"Single samples of {name} lose their order in a DataLoader with workers, which makes batches in each of "
             "them. Use num_workers=0, or name a batch_size here and give the DataLoader batch_size=None."
         )
+
+
+class NotValid(ProvenanceError, ValueError):
+    """The tool of a format cannot read a description, or finds something wrong with it."""
+
+    def __init__(self, file: str, tool: str, problems: Iterable[str]) -> None:
+        self.file = file
+        self.tool = tool
+        self.problems = tuple(problems)
+        shown = " ".join(" ".join(self.problems).split())[:500]
+        super().__init__(f"{file} is not valid, {tool} says: {shown}")

@@ -30,7 +30,7 @@ def export_jsonl(
     target = Path(out_path)
     with new_file(target, overwrite=overwrite) as draft:
         with draft.open("wb") as raw:
-            with _compressed(raw, target.suffix) as lines:
+            with compressed(raw, target.suffix) as lines:
                 for batch in training_set.batches():
                     rows = (orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist())
                     lines.write(b"".join(rows))
@@ -39,7 +39,8 @@ def export_jsonl(
 
 
 @contextmanager
-def _compressed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+def compressed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+    """Yield a file that compresses what is written where the name ends in .gz or .zst."""
     if suffix == ".gz":
         with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file:  # no clock: the same bytes every time
             yield file  # type: ignore[misc]

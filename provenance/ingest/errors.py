@@ -61,3 +61,15 @@ class RunTakenBack(ProvenanceError, RuntimeError):
             f"The run {run} of source {source!r} was undone while it was going on; it ends here. "
             "What it brought is gone: run the same command again to begin anew."
         )
+
+
+class TakenDownMeanwhile(ProvenanceError, RuntimeError):
+    """Documents that an ingest run was about to enter were taken down while it was going on."""
+
+    def __init__(self, run: str, source: str) -> None:
+        self.run = run
+        self.source = source
+        super().__init__(
+            f"The run {run} of source {source!r} ends here: documents that it was about to enter were taken down "
+            "meanwhile. Run the same command again: it goes on, and refuses them."
+        )

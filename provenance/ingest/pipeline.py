@@ -27,11 +27,12 @@ from provenance.ingest.mapping import FieldMapping
 from provenance.ingest.prepare import Batch, FileCounts, Preparer, Task
 from provenance.ingest.progress import NoProgress, Progress
 from provenance.ingest.readers import reader_for
-from provenance.ingest.readers.base import ReadOptions
+from provenance.ingest.readers.base import TAKEN_DOWN, ReadOptions
 from provenance.ingest.readers.records import blocks_of
 from provenance.ingest.runs import add_files, enter_run, settled, started_at, unread, update_run
 from provenance.ingest.sources import Source, add_source_in, find_source, require_source
 from provenance.ingest.tasks import InputTasks, record_tasks
+from provenance.ingest.tombstones import read_tombstones
 from provenance.ingest.validate import Defaults
 from provenance.ingest.workers import prepared
 from provenance.ingest.write import BatchWriter, Counts
@@ -97,6 +98,17 @@ class IngestReport:
     seconds: float
     reasons: dict[str, int]
     n_skipped_files: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it with nothing but text, numbers and mappings."""
+        return {
+            **self.counts.__dict__,
+            "source": self.source,
+            "ingest": str(self.ingest_id),
+            "seconds": self.seconds,
+            "reasons": self.reasons,
+            "n_skipped_files": self.n_skipped_files,
+        }
 
 
 def ingest_files(
@@ -195,8 +207,11 @@ class _Run:
             if own is not None:
                 ensure_models(connection, [own.model])
                 _state_once(connection, self.ingest_id, own)
+            self.tombstones = read_tombstones(connection)
         self.defaults = Defaults(source, own or known.claim, licence)
-        self.writer = BatchWriter(store, ingest_id=self.ingest_id, source=source, stated_at=stated_at)
+        self.writer = BatchWriter(
+            store, ingest_id=self.ingest_id, source=source, stated_at=stated_at, tombstones=self.tombstones
+        )
         self.reasons: dict[str, int] = {}
         self._files: dict[str, FileCounts] = {}
 
@@ -214,7 +229,11 @@ class _Run:
         shown = progress or NoProgress()
         counts = done or Counts()
         preparer = Preparer(
-            self.defaults, self.options.reading(self.defaults.source), self.options.mapping, self.store.dedup
+            self.defaults,
+            self.options.reading(self.defaults.source),
+            self.options.mapping,
+            self.store.dedup,
+            tombstones=self.tombstones,
         )
         is_first = True
         with _without_garbage_collection():
@@ -257,9 +276,10 @@ class _Run:
     def _stop_at_excess(self, batch: Batch, counts: Counts) -> None:
         """Raise `TooManyQuarantined` if this batch would bring the share of refused records above the limit."""
         # The share can only rise where a record is refused; before, it is looked at when the 1,000th is reached.
-        at = np.union1d(counts.n_read + batch.refused_at, [ENOUGH_RECORDS])
+        at = np.union1d(counts.n_read + batch.faulty_at, [ENOUGH_RECORDS])
         at = at[(at >= ENOUGH_RECORDS) & (at > counts.n_read) & (at <= counts.n_read + batch.n_read)]
-        n_refused = counts.n_quarantined + np.searchsorted(batch.refused_at, at - counts.n_read, side="right")
+        n_before = counts.n_quarantined - self.reasons.get(TAKEN_DOWN, 0)
+        n_refused = n_before + np.searchsorted(batch.faulty_at, at - counts.n_read, side="right")
         over = np.flatnonzero(n_refused > self.options.max_quarantined * at)
         if not over.size:
             return
@@ -268,7 +288,7 @@ class _Run:
             update_run(connection, self.ingest_id, entered, self._seconds(), "stopped")
         first = int(over[0])
         reasons = dict(self.reasons)
-        _count_reasons(batch, reasons, n_most=int(n_refused[first]) - counts.n_quarantined)
+        _count_reasons(batch, reasons, n_most=int(n_refused[first]) - n_before)
         raise TooManyQuarantined(int(n_refused[first]), int(at[first]), self.options.max_quarantined, reasons)
 
     def _seconds(self) -> float:
@@ -276,14 +296,17 @@ class _Run:
 
 
 def _count_reasons(batch: Batch, reasons: dict[str, int], *, n_most: int | None = None) -> None:
+    """Count why records are refused; with `n_most` those alone that are at fault, up to so many."""
     whole = [one.record.reason for one in batch.refused if one.record.part == 0]
+    if n_most is not None:
+        whole = [reason for reason in whole if reason != TAKEN_DOWN]
     for reason in whole[:n_most]:
         reasons[reason] = reasons.get(reason, 0) + 1
 
 
 def _state_once(connection: Connection, ingest_id: UUID, claim: Claim) -> None:
     table = schema.evidence
-    said = select(func.count()).where(table.c.subject_kind == "ingest", table.c.subject == str(ingest_id))
+    said = select(func.count()).where(table.c.subject_kind == "ingest", table.c.ingest_id == ingest_id)
     if not connection.execute(said).scalar_one():
         stated = StatedClaim("ingest", str(ingest_id), claim, "declared at ingest")
         state_claims(connection, [stated], stated_at=utc_now())

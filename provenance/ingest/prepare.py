@@ -17,8 +17,9 @@ from provenance.dedup.parameters import DedupParameters
 from provenance.dedup.signatures import Features, SignatureKernel
 from provenance.ids import as_uuid, uuid_array
 from provenance.ingest.mapping import FieldMapping
-from provenance.ingest.readers.base import Block, Chunk, Ground, Reader, ReadOptions, Refused
+from provenance.ingest.readers.base import TAKEN_DOWN, Block, Chunk, Ground, Reader, ReadOptions, Refused
 from provenance.ingest.readers.records import RecordsReader
+from provenance.ingest.tombstones import Tombstones
 from provenance.ingest.validate import Defaults, Documents, Validator
 from provenance.records import Claim
 
@@ -123,6 +124,12 @@ class Batch:
     fraction: float | None
 
     @property
+    def faulty_at(self) -> npt.NDArray[np.int64]:
+        """The numbers in `refused_at` of records that are refused for a fault of theirs, not because of a takedown."""
+        whole = [one.record.reason != TAKEN_DOWN for one in self.refused if one.record.part == 0]
+        return self.refused_at[np.array(whole, dtype=np.bool_)]
+
+    @property
     def n_read(self) -> int:
         """Records read, refused ones included."""
         return sum(counts.n_read for counts in self.files.values())
@@ -134,12 +141,23 @@ class Batch:
 
 
 class Preparer:
-    """Makes batches of tasks by one set of defaults, options, mapping and deduplication parameters."""
+    """Makes batches of tasks by one set of defaults, options, mapping and deduplication parameters.
+
+    Parameters
+    ----------
+    tombstones : what was taken down, and so is refused
+    """
 
     def __init__(
-        self, defaults: Defaults, options: ReadOptions, mapping: FieldMapping, parameters: DedupParameters
+        self,
+        defaults: Defaults,
+        options: ReadOptions,
+        mapping: FieldMapping,
+        parameters: DedupParameters,
+        *,
+        tombstones: Tombstones | None = None,
     ) -> None:
-        self._validator = Validator(defaults, options, mapping)
+        self._validator = Validator(defaults, options, mapping, tombstones)
         self._options = options
         self._source = defaults.source
         self._with_spans = parameters.containment is not None
@@ -157,7 +175,10 @@ class Preparer:
         for reader, block in task.pieces:
             chunk = reader.parse(block, self._options)
             new = self._validator.take(chunk, documents)
-            refused.extend(RefusedRecord(chunk.file, reader.name, one, chunk.context) for one in new)
+            refused.extend(
+                RefusedRecord(chunk.file, reader.name, one, None if one.reason == TAKEN_DOWN else chunk.context)
+                for one in new
+            )
             refused_at.extend(_numbers(new, chunk, first=n_read + 1))
             counts = FileCounts(chunk.n_records, sum(one.part == 0 for one in new), block.n_bytes)
             files[block.file] = files.get(block.file, FileCounts()) + counts

@@ -17,6 +17,7 @@ from provenance.ingest.pipeline import ENOUGH_RECORDS, IngestOptions
 from provenance.ingest.readers import reader_for
 from provenance.ingest.readers.base import Chunk, Reader, ReadOptions, Refused
 from provenance.ingest.sources import Source, find_source, require_source
+from provenance.ingest.tombstones import read_tombstones
 from provenance.ingest.validate import Defaults, Documents, Validator
 from provenance.records import Claim
 from provenance.store.store import Store
@@ -154,10 +155,11 @@ def preview(
     with store.read() as connection:
         known = find_source(connection, source)
         described = known or (Source(source, claim, licence) if claim else require_source(connection, source))
+        tombstones = read_tombstones(connection)
     found = Preview(source, is_new_source=known is None)
     defaults = Defaults(source, claim or described.claim, licence or described.licence, described.uri)
     reading = replace(chosen.reading(source), chunk_bytes=min(chosen.chunk_bytes, _CHUNK_BYTES))
-    look = _Look(found, Validator(defaults, reading, chosen.mapping), reading, n_shown)
+    look = _Look(found, Validator(defaults, reading, chosen.mapping, tombstones), reading, n_shown)
     for i, (file, reader) in enumerate(inputs):
         share = -(-(max_records - found.n_read) // (len(inputs) - i))
         if share <= 0 or found.error is not None:

@@ -66,12 +66,15 @@ _NOTE_IN_RUNS = """
     WHERE ingest.ingest_id = r.ingest_id
 """
 _DELETE = (
-    "DELETE FROM parent WHERE document_id IN (SELECT document_id FROM doomed)",
+    """DELETE FROM parent WHERE document_id IN (SELECT document_id FROM doomed)
+       OR parent_id IN (SELECT document_id FROM doomed)""",
     "DELETE FROM annotation WHERE document_id IN (SELECT document_id FROM doomed)",
     "DELETE FROM amendment WHERE document_id IN (SELECT document_id FROM doomed)",
     """DELETE FROM evidence
-       WHERE subject_kind = 'document' AND subject IN (SELECT document_id::VARCHAR FROM doomed)""",
+       WHERE subject_kind = 'document' AND document_id IN (SELECT document_id FROM doomed)""",
+    "DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM doomed)",
     "DELETE FROM token_count WHERE content_id IN (SELECT content_id FROM lost_content)",
+    "DELETE FROM detector_score WHERE content_id IN (SELECT content_id FROM lost_content)",
     "DELETE FROM document WHERE document_id IN (SELECT document_id FROM doomed)",
 )
 # From the largest id on: the smallest are the anchors of their buckets, and while they stay nobody takes their place.
@@ -91,9 +94,9 @@ _DELETE_MODELS = """
 _SOURCE_IS_THERE = "SELECT count(*) FROM source WHERE name = ?"
 _DELETE_SOURCE = (
     """DELETE FROM evidence WHERE subject_kind = 'ingest'
-       AND subject IN (SELECT ingest_id::VARCHAR FROM ingest WHERE source = ?)""",
+       AND ingest_id IN (SELECT ingest_id FROM ingest WHERE source = ?)""",
     "UPDATE ingest SET state = 'undone' WHERE source = ? AND state <> 'undone'",
-    "DELETE FROM evidence WHERE subject_kind = 'source' AND subject = ?",
+    "DELETE FROM evidence WHERE subject_kind = 'source' AND source = ?",
     "DELETE FROM source WHERE name = ?",
 )
 
@@ -180,6 +183,12 @@ def remove_doomed(connection: Connection, parameters: DedupParameters) -> Remove
     raw = _raw(connection)
     _refuse_where_used(raw)
     _refuse_where_parents(raw)
+    return erase_doomed(connection, parameters)
+
+
+def erase_doomed(connection: Connection, parameters: DedupParameters) -> Removed:
+    """Remove the documents of `doomed`, and that table, also those that training sets drew or others were made from."""
+    raw = _raw(connection)
     for statement in (_AFFECTED, _LOST_CONTENTS):
         raw.execute(statement)
     removed = Removed(

@@ -30,6 +30,7 @@ from provenance.ingest.readers.base import Block, Chunk, ReadOptions, Refused
 from provenance.ingest.readers.records import RecordsReader
 from provenance.ingest.runs import enter_run, started_at, update_run
 from provenance.ingest.sources import require_source
+from provenance.ingest.tombstones import read_tombstones
 from provenance.ingest.validate import Defaults
 from provenance.ingest.write import BatchWriter, Counts
 from provenance.lineage.models import ensure_models
@@ -44,7 +45,7 @@ _RUNS = """
     SELECT ingest_id::VARCHAR AS ingest FROM ingest SEMI JOIN (
         SELECT ingest_id FROM quarantine
         WHERE (:ingest IS NULL OR ingest_id::VARCHAR = :ingest) AND (:source IS NULL OR source = :source)
-          AND (:reason IS NULL OR reason = :reason)
+          AND (:reason IS NULL OR reason = :reason) AND reason <> 'taken down'
     ) q USING (ingest_id) ORDER BY started_at, ingest_id
 """
 _TAKE_OUT = "DELETE FROM quarantine WHERE quarantine_id IN (SELECT quarantine_id FROM gone_in)"
@@ -157,16 +158,27 @@ class _Retry:
             self.counts = _done(connection, self.ingest_id)
             stated_at = started_at(connection, self.ingest_id)
             self.defaults = _defaults(connection, self.ingest_id, original)
-        self.writer = BatchWriter(store, ingest_id=self.ingest_id, source=original.source, stated_at=stated_at)
+            self.tombstones = read_tombstones(connection)
+        self.writer = BatchWriter(
+            store, ingest_id=self.ingest_id, source=original.source, stated_at=stated_at, tombstones=self.tombstones
+        )
         self.reasons: dict[str, int] = {}
         self._again: list[_Refusal] = []
         self._n_bytes_refused = 0
 
     def execute(self, progress: Progress) -> IngestReport:
         source = self.defaults.source
-        preparer = Preparer(self.defaults, self.options.reading(source), self.options.mapping, self.store.dedup)
+        preparer = Preparer(
+            self.defaults,
+            self.options.reading(source),
+            self.options.mapping,
+            self.store.dedup,
+            tombstones=self.tombstones,
+        )
         with self.store.read() as connection:
-            records = [one for one in kept_records(connection, self.selection) if not one.first_part]
+            kept = kept_records(connection, self.selection)
+            # What was taken down has no bytes that could be read once more.
+            records = [one for one in kept if not one.first_part and one.reason != base.TAKEN_DOWN]
         parted = list(groups(records))
         for i, group in enumerate(parted):
             with self.store.read() as connection:
@@ -251,7 +263,7 @@ def _defaults(connection: Connection, ingest_id: UUID, original: FoundRun) -> De
     if claim != known.claim:
         ensure_models(connection, [claim.model])
         table = schema.evidence.c
-        about_this = select(table.evidence_id).where(table.subject_kind == "ingest", table.subject == str(ingest_id))
+        about_this = select(table.evidence_id).where(table.subject_kind == "ingest", table.ingest_id == ingest_id)
         if connection.execute(about_this).first() is None:
             stated = StatedClaim("ingest", str(ingest_id), claim, "declared at ingest")
             state_claims(connection, [stated], stated_at=utc_now())

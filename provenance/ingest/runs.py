@@ -44,7 +44,7 @@ def enter_run(connection: Connection, source: str, described: dict[str, Any], *,
         "source": source,
         "kind": kind,
         "state": "running",
-        "actor": _actor(),
+        "actor": actor(),
         "started_at": utc_now(),
         "code_version": __version__,
         "fingerprint": fingerprint,
@@ -143,7 +143,8 @@ def started_at(connection: Connection, ingest_id: UUID) -> datetime:
     return when
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Return who runs this program, and on which machine."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a user id without a name

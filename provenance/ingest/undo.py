@@ -25,7 +25,7 @@ from provenance.store.store import Store, registered, staged
 _RETRIES = "SELECT ingest_id FROM ingest WHERE kind = 'retry' AND state <> 'undone' AND (options->>'retry_of') = ?"
 _DOOMED = "CREATE TEMP TABLE doomed AS SELECT document_id FROM document SEMI JOIN undone USING (ingest_id)"
 _CLAIMS = """
-    DELETE FROM evidence WHERE subject_kind = 'ingest' AND subject IN (SELECT ingest_id::VARCHAR FROM undone)
+    DELETE FROM evidence WHERE subject_kind = 'ingest' AND ingest_id IN (SELECT ingest_id FROM undone)
 """
 _QUARANTINE = "DELETE FROM quarantine WHERE ingest_id IN (SELECT ingest_id FROM undone) RETURNING file, part"
 _STATE = "UPDATE ingest SET state = 'undone' WHERE ingest_id IN (SELECT ingest_id FROM undone)"
@@ -84,7 +84,7 @@ _LEFT_OF_SOURCE = """
            + (SELECT count(*) FROM ingest WHERE source = $name AND state <> 'undone')
 """
 _DELETE_SOURCE = (
-    "DELETE FROM evidence WHERE subject_kind = 'source' AND subject = ?",
+    "DELETE FROM evidence WHERE subject_kind = 'source' AND source = ?",
     "DELETE FROM source WHERE name = ?",
 )
 # Which runs may have met documents or refused records of this one. Rows of runs stand in the order of their beginning;

@@ -15,6 +15,7 @@ from provenance.ids import DocumentDigester, content_digest, uuid_array
 from provenance.ingest.mapping import FieldMapping
 from provenance.ingest.readers import base
 from provenance.ingest.readers.base import Chunk, Ground, ReadOptions, Refused
+from provenance.ingest.tombstones import Tombstones
 from provenance.licences import licence_class
 from provenance.records import ORIGINS, Claim, contradiction
 
@@ -100,8 +101,11 @@ class Validator:
     fields : every field that a record had, in the order of their first occurrence
     """
 
-    def __init__(self, defaults: Defaults, options: ReadOptions, mapping: FieldMapping) -> None:
+    def __init__(
+        self, defaults: Defaults, options: ReadOptions, mapping: FieldMapping, tombstones: Tombstones | None = None
+    ) -> None:
         self.defaults = defaults
+        self._tombstones = tombstones or None
         self.options = options
         self.fields: dict[str, None] = {}
         self._text_field = mapping.text
@@ -117,7 +121,9 @@ class Validator:
             try:
                 self._take_record(record, documents, chunk.grounds[i] if chunk.grounds else None)
             except _Refusal as refusal:
-                refused.append(Refused(chunk.places[i], refusal.reason, refusal.detail, chunk.raw(i), n_before=i))
+                # What was taken down leaves no bytes here either.
+                raw = b"" if refusal.reason == base.TAKEN_DOWN else chunk.raw(i)
+                refused.append(Refused(chunk.places[i], refusal.reason, refusal.detail, raw, n_before=i))
         if not chunk.refused:
             return refused
         # What could not be read stands before the record of the same number.
@@ -136,6 +142,8 @@ class Validator:
         licence = row["licence"] or self.defaults.licence
         content_id = content_digest(text)
         document_id = self._document_digest(row["external_id"], content_id)
+        if self._tombstones is not None:
+            _refuse_if_taken_down(document_id, content_id, self._tombstones)
         if own:
             documents.claims.append((len(documents.texts), claim, ground))
         documents.texts.append(text)
@@ -254,6 +262,13 @@ _EMPTY_ROW: dict[str, Any] = {**dict.fromkeys(_COLUMNS), "parent": None}
 _MOST_DIGITS = 10
 #: The text and nested metadata are dealt with apart.
 _CHECKED = frozenset(_EMPTY_ROW) - {"metadata"}
+
+
+def _refuse_if_taken_down(document_id: bytes, content_id: bytes, tombstones: Tombstones) -> None:
+    if content_id in tombstones.texts:
+        raise _Refusal(base.TAKEN_DOWN, f"text {UUID(bytes=content_id)}")
+    if document_id in tombstones.documents:
+        raise _Refusal(base.TAKEN_DOWN, f"document {UUID(bytes=document_id)}")
 
 
 def _checked(text: str, name: str) -> bytes:

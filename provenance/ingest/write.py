@@ -9,31 +9,40 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from provenance.dedup.documents import MOVE_DOCUMENTS, SETTLE_CLUSTERS, moved
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
 from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.evidence.resolve import ANCESTRY, GENERATION
+from provenance.evidence.settle import settle
 from provenance.ids import composite_digest, uuid_array
 from provenance.ingest.amend import Amender
+from provenance.ingest.errors import TakenDownMeanwhile
+from provenance.ingest.history import short
 from provenance.ingest.inputs import as_text
 from provenance.ingest.prepare import Batch
 from provenance.ingest.readers.base import Ground
 from provenance.ingest.sources import require_source
+from provenance.ingest.tombstones import Tombstones, count_tombstones, read_tombstones
 from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
+from provenance.records import RANK_DECLARED
+from provenance.store import schema
 from provenance.store.store import Store, staged
 
 _PRESENT_DOCUMENTS = "SELECT i.row FROM incoming i WHERE i.document_id IN (SELECT document_id FROM document)"
 _PRESENT_CONTENTS = "SELECT i.row FROM incoming i WHERE i.content_id IN (SELECT content_id FROM content)"
 _NEXT_NUMBER = "SELECT coalesce(max(content_no) + 1, 0) FROM content"
-_PLACE_DOCUMENTS = """
+_PLACE_DOCUMENTS = f"""
     CREATE OR REPLACE TEMP TABLE placed AS
-    SELECT i.*, i.stated_licence_class AS licence_class, coalesce(c.cluster_id, i.content_id) AS cluster_id,
+    SELECT i.* REPLACE ({GENERATION.format(claimed="i.generation").strip()} AS generation),
+           {ANCESTRY.format(claimed="i.generation").strip()},
+           i.stated_licence_class AS licence_class, coalesce(c.cluster_id, i.content_id) AS cluster_id,
            CASE WHEN i.origin = 'unknown' THEN 0 ELSE 1 END AS evidence_rank,
            count(*) OVER (PARTITION BY coalesce(c.cluster_id, i.content_id)) = 1 AS is_representative
-    FROM incoming i LEFT JOIN cluster c USING (content_id)
+    FROM incoming i LEFT JOIN cluster c USING (content_id) LEFT JOIN model m ON m.name = i.model
 """
 # Almost every document is alone in its cluster: those are entered as its representative and need no second look.
 _CROWDED = """
@@ -55,6 +64,7 @@ _NEW_QUARANTINE = """
 _NEW_PARENTS = """
     INSERT INTO parent BY NAME
     SELECT DISTINCT p.* FROM incoming p ANTI JOIN parent USING (document_id, parent_id, relation)
+    WHERE p.parent_id NOT IN (SELECT document_id FROM tombstone)
 """
 
 _BY_THE_RECORD = Ground("declared by the record")
@@ -81,8 +91,17 @@ class Counts:
 class BatchWriter:
     """Writes the batches of one ingest."""
 
-    def __init__(self, store: Store, *, ingest_id: UUID, source: str, stated_at: datetime) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        ingest_id: UUID,
+        source: str,
+        stated_at: datetime,
+        tombstones: Tombstones | None = None,
+    ) -> None:
         self.store = store
+        self._tombstones = tombstones or Tombstones()
         self.ingest_id = ingest_id
         self.source = source
         self.stated_at = stated_at
@@ -90,7 +109,14 @@ class BatchWriter:
         self._amender = Amender(ingest_id=ingest_id, stated_at=stated_at)
 
     def write(self, connection: Connection, batch: Batch) -> Counts:
-        """Write a batch and return what became of its records in this attempt; see `settled`."""
+        """Write a batch and return what became of its records in this attempt; see `settled`.
+
+        Raises
+        ------
+        TakenDownMeanwhile
+            If something in it was taken down after the run began.
+        """
+        self._refuse_what_is_taken_down(connection, batch)
         fresh, present = self._split(connection, batch.documents)
         fresh = self._with_defaults(connection, fresh)
         regrouped = self._add_contents(connection, batch, fresh)
@@ -98,6 +124,7 @@ class BatchWriter:
         n_amended = self._amender.amend(connection, present) if present.num_rows else 0
         self._add_claims(connection, batch, fresh)
         self._add_parents(connection, batch)
+        self._settle(connection, fresh)
         self._add_refused(connection, batch)
         n_quarantined = len(batch.refused_at)
         return Counts(
@@ -108,6 +135,15 @@ class BatchWriter:
             n_amended=n_amended,
             n_bytes=batch.n_bytes,
         )
+
+    def _refuse_what_is_taken_down(self, connection: Connection, batch: Batch) -> None:
+        """Raise if a takedown that came in between two batches concerns this one: it was made without knowing it."""
+        if count_tombstones(connection) == self._tombstones.n:
+            return
+        now = read_tombstones(connection)
+        documents = batch.documents["document_id"].combine_chunks().storage.to_pylist()
+        if not (now.documents.isdisjoint(documents) and now.texts.isdisjoint(batch.content_ids)):
+            raise TakenDownMeanwhile(short(self.ingest_id), self.source)
 
     def _split(self, connection: Connection, documents: pa.Table) -> tuple[pa.Table, pa.Table]:
         """Return the documents that the store lacks, and those that it has."""
@@ -184,6 +220,14 @@ class BatchWriter:
             ],
             stated_at=self.stated_at,
         )
+
+    def _settle(self, connection: Connection, fresh: pa.Table) -> None:
+        """Resolve new documents where more than their declared origin is claimed of their source or ingest."""
+        about = schema.evidence.c
+        concerns = (about.source == self.source) | (about.ingest_id == self.ingest_id)
+        stronger = select(func.count()).where(concerns, (about.rank > RANK_DECLARED) | about.retracts.is_not(None))
+        if fresh.num_rows and connection.execute(stronger).scalar_one():
+            settle(connection, fresh.select(["document_id"]))
 
     def _add_parents(self, connection: Connection, batch: Batch) -> None:
         if not batch.parents:

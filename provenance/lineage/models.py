@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from provenance import __version__
 from provenance.errors import NameTaken, UnknownName
+from provenance.lineage.generations import settle_model
 from provenance.store import schema
 from provenance.store.store import Store, utc_now
 
@@ -25,7 +26,6 @@ class Model:
     digest : SHA-256 of its weights
     learner : kind of learner that made it
     training_set : name of the training set that it was fitted on
-    generation : 0 for a model of human text, otherwise that of the newest text it was trained on
     parameters : settings of the fit
     path : where its files are, if they are kept
     """
@@ -34,13 +34,12 @@ class Model:
     digest: str
     learner: str
     training_set: str
-    generation: int
     parameters: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
 
 
 def register_model(store: Store, model: Model) -> bool:
-    """Enter a fitted model; return False if exactly this one is there already.
+    """Enter a fitted model with its generation and ancestry; return False if exactly this one is there already.
 
     Raises
     ------
@@ -63,13 +62,13 @@ def register_model(store: Store, model: Model) -> bool:
             "digest": model.digest,
             "learner": model.learner,
             "training_set": model.training_set,
-            "generation": model.generation,
             "parameters": json.loads(json.dumps(model.parameters, default=str)),
             "path": model.path,
             "code_version": __version__,
             "created_at": utc_now(),
         }
         connection.execute(insert(schema.model), [row])
+        settle_model(connection, model.name)
     return True
 
 

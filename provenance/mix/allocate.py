@@ -73,7 +73,7 @@ def allocate(strata: Strata, *, budget: int | None, thorough: bool = True) -> Al
     found = _whole_documents(strata, budget, at_least, thorough=thorough)
     if isinstance(found, Search):
         return Failure("whole documents" if found.proved else "not found")
-    return _checked(*found, one)
+    return checked(*found, one)
 
 
 def parted(strata: Strata, amounts: F64) -> Strata:
@@ -132,14 +132,21 @@ def _everything(strata: Strata) -> Allocation | Failure:
         return Failure("budget")
     if not all(constraint.holds(strata.available) for constraint in strata.constraints):
         return Failure("quotas")
-    return _checked(strata, [Taken(len(rows)) for rows in strata.rows], largest_document(strata))
+    return checked(strata, [Taken(len(rows)) for rows in strata.rows], largest_document(strata))
 
 
 def _units(strata: Strata, taken: list[Taken]) -> list[int]:
     return [int(sizes[t.places()].sum()) for sizes, t in zip(strata.sizes, taken, strict=True)]
 
 
-def _checked(strata: Strata, taken: list[Taken], one: int) -> Allocation:
+def checked(strata: Strata, taken: list[Taken], one: int) -> Allocation:
+    """Return what is taken as an allocation, every quota checked with exact integers.
+
+    Raises
+    ------
+    QuotaNotMet
+        If it misses one.
+    """
     units = _units(strata, taken)
     each: I64 = np.array(units, dtype=np.int64)
     for constraint in strata.constraints:

@@ -45,15 +45,23 @@ class CandidateQuery:
     conditions : those of the quotas, None for quotas per column
     where : the filter
     groups : how values of columns and attributes are read
+    of : what stands in for the documents view, with all its columns and under its name; None for the view itself
     """
 
     def __init__(
-        self, spec: MixSpec, conditions: Sequence[Condition | None], where: Condition | None, groups: Groups
+        self,
+        spec: MixSpec,
+        conditions: Sequence[Condition | None],
+        where: Condition | None,
+        groups: Groups,
+        *,
+        of: FromClause | None = None,
     ) -> None:
         self._spec, self._conditions, self._where, self._groups = spec, conditions, where, groups
         read = {c for condition in (*conditions, where) if condition for c in condition.columns}
         # The text is joined to the documents: without need that costs more than everything else.
-        self._documents: FromClause = documents if "text" in read else documents_without_text()
+        view: FromClause = documents if "text" in read else documents_without_text()
+        self._documents: FromClause = view if of is None else of
 
     @staticmethod
     def probe(condition: Condition) -> Select[Any]:
@@ -63,6 +71,11 @@ class CandidateQuery:
     def contents(self) -> Select[Any]:
         """Return the query for the contents of all candidates."""
         return select(self._documents.c.content_id).where(self._passing())
+
+    def passing_ids(self, condition: Condition | None = None) -> Select[Any]:
+        """Return the query for the ids of all candidates, or of those that a condition holds for."""
+        holds: ColumnElement[bool] = true() if condition is None else literal_column(condition.sql, Boolean)
+        return select(self._documents.c.document_id).where(self._passing(), holds)
 
     @property
     def text_columns(self) -> tuple[str, ...]:

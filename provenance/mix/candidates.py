@@ -141,7 +141,7 @@ def read_candidates(store: Store, spec: MixSpec) -> Candidates:
     EvaluationSetUnreadable
         If a file that the mix is decontaminated against cannot be read.
     """
-    _require_training_sets(store, spec)
+    require_training_sets(store, spec)
     with store.read() as connection:
         attributes = known_attributes(connection)
     conditions = [None if q.where is None else checked_condition(store, q.where, attributes) for q in spec.all_quotas]
@@ -185,7 +185,8 @@ def _naming_conditions(spec: MixSpec, conditions: Sequence[Condition | None]) ->
         raise ConditionError(" / ".join(texts), database_reason(error)) from error
 
 
-def _require_training_sets(store: Store, spec: MixSpec) -> None:
+def require_training_sets(store: Store, spec: MixSpec) -> None:
+    """Raise `UnknownName` unless all training sets that the mix refers to are in the store."""
     wanted = dict.fromkeys([*spec.exclude.training_sets, *(n for q in spec.all_quotas for n in q.not_used_by)])
     if wanted:
         known = store.fetch(select(schema.training_set.c.name))["name"].to_pylist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,11 @@ class Plan:
     manifest: dict[str, Any]
 
 
-def plan_mix(store: Store, spec: MixSpec) -> Plan:
+#: Gives an allocation that is to be preferred, or None where the usual one is as good.
+Prefer = Callable[[Candidates, Strata], Allocation | None]
+
+
+def plan_mix(store: Store, spec: MixSpec, *, prefer: Prefer | None = None) -> Plan:
     """Return what making the mix would draw; writes nothing but token counts that were lacking.
 
     Raises
@@ -66,7 +71,9 @@ def plan_mix(store: Store, spec: MixSpec) -> Plan:
     strata, budget = candidates.strata(spec), spec.budget.amount
     with ThreadPoolExecutor(1) as aside:
         snapshot = aside.submit(candidates.digest, strata)
-        answer = allocate(strata, budget=budget)
+        answer: Allocation | Failure | None = prefer(candidates, strata) if prefer else None
+        if answer is None:
+            answer = allocate(strata, budget=budget)
         if isinstance(answer, Failure):
             raise explain_refusal(candidates, strata, answer, spec)
         draws = draw(candidates, answer, spec)
@@ -75,7 +82,7 @@ def plan_mix(store: Store, spec: MixSpec) -> Plan:
     return Plan(spec, candidates, answer, items, manifest)
 
 
-def make_training_set(store: Store, spec: MixSpec) -> TrainingSet:
+def make_training_set(store: Store, spec: MixSpec, *, prefer: Prefer | None = None) -> TrainingSet:
     """Draw the mix, keep it under its name, verify it, and return it.
 
     Made again from the same store state and specification, the set is found to be there and returned as it is.
@@ -95,7 +102,7 @@ def make_training_set(store: Store, spec: MixSpec) -> TrainingSet:
 
     if not store.writable:
         raise StoreReadOnly(store.path)
-    plan = plan_mix(store, spec)
+    plan = plan_mix(store, spec, prefer=prefer)
     if _exists(store, plan):
         return TrainingSet.open(spec.name, store)
     _write(store, plan)

@@ -43,6 +43,7 @@ class StaleSet:
     attributes : draws whose document was given an attribute, or another value of it, that the specification reads
     cluster : draws whose document is in another near-duplicate cluster today
     gone_documents, gone_draws : documents that are no longer in the store, and their draws
+    taken_down : those of these draws whose document was taken down
     violations : what does not hold by today's labels
     meets_quotas : whether every quota holds by them, where removed documents count for nothing; None where what is
         recorded of the draws is damaged, so that it cannot be told
@@ -56,6 +57,7 @@ class StaleSet:
     cluster: int
     gone_documents: int
     gone_draws: int
+    taken_down: int
     violations: tuple[Violation, ...]
     meets_quotas: bool | None
 
@@ -87,7 +89,7 @@ def _stale_sets(store: Store, *, every: bool) -> Iterator[StaleSet]:
         with store.read() as connection:
             attributes = _annotated(connection, row["name"], json.loads(row["spec"]), row["created_at"])
         numbers = {name: count.get(name, 0) for name in ("n_draws", "relabelled", "cluster")}
-        numbers |= {name: count.get(name, 0) for name in ("gone_documents", "gone_draws")}
+        numbers |= {name: count.get(name, 0) for name in ("gone_documents", "gone_draws", "taken_down")}
         if not (every or attributes or any(numbers[name] for name in ("relabelled", "cluster", "gone_draws"))):
             continue
         verdict = verify(store, row["name"])
@@ -127,6 +129,7 @@ def _query() -> Select[Any]:
     """Return the query that counts the changed draws of every training set."""
     item, document = schema.training_set_item.c, schema.document.c
     is_there = document.document_id.is_not(None)
+    taken_down = select(schema.tombstone.c.document_id)
     differs: dict[str, ColumnElement[bool]] = {
         label: is_there & item[label].is_distinct_from(document[label]) for label in (*LABELS, "cluster_id")
     }
@@ -138,6 +141,7 @@ def _query() -> Select[Any]:
         func.count().filter(differs["cluster_id"]).label("cluster"),
         func.count(item.document_id.distinct()).filter(~is_there).label("gone_documents"),
         func.count().filter(~is_there).label("gone_draws"),
+        func.count().filter(~is_there & item.document_id.in_(taken_down)).label("taken_down"),
     ]
     joined = schema.training_set_item.outerjoin(schema.document, document.document_id == item.document_id)
     return select(*columns).select_from(joined).group_by(item.training_set)

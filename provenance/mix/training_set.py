@@ -17,7 +17,7 @@ from provenance.mix.drawn import labels, texts, texts_in_order
 from provenance.mix.errors import TrainingSetViolated, WorkersNotSupported
 from provenance.mix.manifest_form import current_form
 from provenance.mix.spec import MixSpec
-from provenance.mix.verify import verify
+from provenance.mix.verify import TAKEN_DOWN, verify
 from provenance.store import schema
 from provenance.store.views import training_sets
 
@@ -49,6 +49,7 @@ class TrainingSetInfo:
     n_bytes: int
     n_tokens: int | None
     human_share: float
+    n_taken_down: int
 
 
 def list_training_sets(store: Store) -> list[TrainingSetInfo]:
@@ -80,7 +81,8 @@ class TrainingSet:
 
         Parameters
         ----------
-        accept_relabelled : also take a set that held when it was drawn but no longer does by today's labels
+        accept_relabelled : also take a set that held when it was drawn but no longer does by today's labels; not one
+            with documents that were taken down
 
         Raises
         ------
@@ -90,7 +92,9 @@ class TrainingSet:
             If a claim of its manifest does not hold.
         """
         verdict = verify(store, name)
-        violations = verdict.as_drawn if accept_relabelled else verdict.violations
+        violations = verdict.violations
+        if accept_relabelled:
+            violations = tuple(v for v in violations if v.verdict == "drawn" or v.claim == TAKEN_DOWN)
         if violations:
             raise TrainingSetViolated(name, violations)
         return cls.just_verified(name, store)

@@ -37,7 +37,10 @@ from provenance.store.store import fetch
 if TYPE_CHECKING:
     from provenance.store.store import Store
 
-__all__ = ["Unchecked", "Verdict", "verify", "verify_within"]
+#: A claim that is no sign of tampering: the set is as it was drawn, but its texts must not be used any more.
+TAKEN_DOWN = "draws of documents that were taken down"
+
+__all__ = ["TAKEN_DOWN", "Unchecked", "Verdict", "verify", "verify_within"]
 
 
 def verify(store: Store, name: str, *, manifest: dict[str, Any] | None = None) -> Verdict:
@@ -182,12 +185,13 @@ def _documents(own: _Set, drawn: Rows, today: Rows | None, compared: Compared) -
     """
     sizes = "draws whose words, bytes, tokens or source are not their document's"
     yield from differs("documents that are no longer in the store", 0, compared.gone, "now")
+    yield from differs(TAKEN_DOWN, 0, compared.taken_down, "now")
     yield from differs(sizes, 0, compared.differing)
     if compared.uncounted:
         yield Unchecked(
             f"tokens of {compared.uncounted:,} draws", "the store has no counts of their texts by this tokenizer"
         )
-    if compared.gone or compared.differing or compared.relabelled or today is None:
+    if compared.gone or compared.taken_down or compared.differing or compared.relabelled or today is None:
         today = read_rows(own.connection, own.name, own.terms)
     # Where nothing that is read has changed, the quotas hold today as they did then.
     yield from _failing(drawn, "now") if today is drawn else _today(today)

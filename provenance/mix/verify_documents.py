@@ -38,7 +38,8 @@ class Compared:
 
     Attributes
     ----------
-    gone : draws whose document is no longer there
+    gone : draws whose document is no longer there, though nobody took it down
+    taken_down : draws whose document was taken down
     differing : draws of another size or source than their document
     uncounted : draws whose document has no count of tokens
     relabelled : draws of which a label that the specification reads is another today
@@ -46,6 +47,7 @@ class Compared:
     """
 
     gone: int
+    taken_down: int
     differing: int
     uncounted: int
     relabelled: int
@@ -58,8 +60,10 @@ def compare_with_documents(connection: Connection, name: str, spec: MixSpec, ter
     wanted = {i: quota.not_used_by for i, quota in enumerate(spec.all_quotas) if quota.not_used_by}
     others = sorted(set(wanted.values()))
     joined, differing, uncounted = _joined(spec)
+    taken_down = select(schema.tombstone.c.document_id)
     tests: dict[str, ColumnElement[bool]] = {
-        "gone": document.document_id.is_(None),
+        "gone": document.document_id.is_(None) & item.document_id.not_in(taken_down),
+        "taken_down": document.document_id.is_(None) & item.document_id.in_(taken_down),
         "differing": differing,
         "uncounted": uncounted,
         "relabelled": _relabelled(terms),
@@ -74,7 +78,14 @@ def compare_with_documents(connection: Connection, name: str, spec: MixSpec, ter
     for i, names in wanted.items():
         k = others.index(names)
         uses[i] = Uses(_positions(odd, f"drawn_{k}"), _positions(odd, f"now_{k}"))
-    return Compared(counts["gone"], counts["differing"], counts["uncounted"], counts["relabelled"], uses)
+    return Compared(
+        gone=counts["gone"],
+        taken_down=counts["taken_down"],
+        differing=counts["differing"],
+        uncounted=counts["uncounted"],
+        relabelled=counts["relabelled"],
+        uses=uses,
+    )
 
 
 def _positions(odd: pa.Table, title: str) -> I64:

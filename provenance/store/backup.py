@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import duckdb
 from sqlalchemy.exc import DBAPIError
 
 from provenance.errors import BackupFailed, NotAStore, StoreDamaged
@@ -16,6 +17,8 @@ from provenance.store.schema import metadata
 from provenance.store.store import Store
 
 _PIECE_BYTES = 4 << 20
+#: What stands behind the checksum at the beginning of every file of DuckDB.
+_MAGIC = b"DUCK"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,24 @@ def row_counts(store: Store) -> dict[str, int]:
     """Return the number of rows of every table."""
     query = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS n FROM \"{name}\"" for name in metadata.tables)
     return {row["name"]: row["n"] for row in store.fetch(query).to_pylist()}
+
+
+def copies_beside(path: Path, store_id: str) -> list[Path]:
+    """Return the other files in the folder of a store that are the same store as it was at another time."""
+    return sorted(one for one in path.parent.iterdir() if one != path and _store_id_of(one) == store_id)
+
+
+def _store_id_of(path: Path) -> str | None:
+    """Return the id of the store in a file, or None where there is none, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            if file.read(12)[8:] != _MAGIC:
+                return None
+        with duckdb.connect(str(path), read_only=True, config={"enable_external_access": False}) as database:
+            row = database.execute("SELECT value->>'$' FROM setting WHERE name = 'store_id'").fetchone()
+    except (OSError, duckdb.Error):
+        return None
+    return None if row is None else str(row[0])
 
 
 def _copy(source: Path, target: Path) -> str:

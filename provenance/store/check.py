@@ -13,6 +13,8 @@ from provenance.dedup.clusters import components
 from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_ORDER
 from provenance.evidence.resolve import RESOLVED
 from provenance.ids import as_uuid, id_bytes, id_values
+from provenance.lineage.errors import LineageCycle
+from provenance.lineage.generations import Ancestry, ancestries
 from provenance.store.store import Store, fetch
 
 
@@ -80,7 +82,26 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     _dangling("token_count", "content_id", "content", "content_id"),
     _dangling("token_count", "tokenizer", "tokenizer", "name"),
     _dangling("training_set_item", "training_set", "training_set", "name"),
-    _dangling("training_set_item", "document_id", "document", "document_id"),
+    (
+        "training_set_item: every document_id is in document, or was taken down",
+        """SELECT DISTINCT document_id::VARCHAR FROM training_set_item
+           WHERE document_id NOT IN (SELECT document_id FROM document UNION ALL SELECT document_id FROM tombstone)""",
+    ),
+    _duplicates("tombstone", "document_id"),
+    _dangling("tombstone", "takedown_id", "takedown", "takedown_id"),
+    (
+        "tombstone: no document that was taken down is there",
+        "SELECT document_id::VARCHAR FROM document WHERE document_id IN (SELECT document_id FROM tombstone)",
+    ),
+    (
+        "tombstone: no text that was taken down is there",
+        """SELECT content_id::VARCHAR FROM content
+           WHERE content_id IN (SELECT content_id FROM tombstone WHERE with_text)""",
+    ),
+    (
+        "takedown: the file was written anew since; if not: provenance takedown --finish",
+        "SELECT value::VARCHAR FROM setting WHERE name = 'rewrite_pending'",
+    ),
     _dangling("training_run", "training_set", "training_set", "name"),
     _dangling("training_run", "model", "model", "name"),
     _dangling("metric", "run_id", "training_run", "run_id"),
@@ -105,10 +126,16 @@ _CHECKS: tuple[tuple[str, str], ...] = (
            WHERE d.n_bytes <> c.n_bytes OR d.n_words <> c.n_words""",
     ),
     (
-        "document: origin, generation, model and evidence are what the claims say",
+        "document: origin, generation, model, evidence and conflict are what the claims say",
         f"""SELECT d.document_id::VARCHAR FROM document d LEFT JOIN ({RESOLVED}) r USING (document_id)
            WHERE (d.origin, d.evidence_rank) IS DISTINCT FROM (r.origin, r.evidence_rank)
-              OR d.generation IS DISTINCT FROM r.generation OR d.model IS DISTINCT FROM r.model""",
+              OR (d.generation, d.model, d.conflict) IS DISTINCT FROM (r.generation, r.model, r.conflict)""",
+    ),
+    (
+        "document: ancestry is that of its origin and model",
+        f"""SELECT d.document_id::VARCHAR FROM document d JOIN ({RESOLVED}) r USING (document_id)
+           WHERE (d.generation_is_bound, d.mean_ancestry, d.human_ancestry)
+                 IS DISTINCT FROM (r.generation_is_bound, r.mean_ancestry, r.human_ancestry)""",
     ),
     (
         "document: generation fits the origin",
@@ -186,11 +213,29 @@ def check_store(store: Store) -> Iterator[Finding]:
             examples = tuple(str(one) for one in rows.column(0).slice(0, 3).to_pylist())
             yield Finding(meaning, rows.num_rows, examples)
         yield _check_clusters(connection)
+        yield _check_models(connection)
 
 
 def _blobs(connection: Connection, first: str, second: str, table: str) -> tuple[Any, Any]:
     rows = fetch(connection, f"SELECT {first}::BLOB AS a, {second}::BLOB AS b FROM {table}")
     return id_values(rows["a"]), id_values(rows["b"])
+
+
+def _check_models(connection: Connection) -> Finding:
+    """Compare generation and ancestry of our models with those that their training sets give."""
+    stored = {row["name"]: Ancestry(*list(row.values())[1:]) for row in fetch(connection, _MODELS).to_pylist()}
+    try:
+        expected = ancestries(connection)
+        wrong = [name for name, one in stored.items() if one != expected[name]]
+    except LineageCycle as error:
+        wrong = [str(error)]
+    return Finding("model: generation and ancestry are those of the training set", len(wrong), tuple(wrong[:3]))
+
+
+_MODELS = """
+    SELECT name, generation, generation_is_bound, mean_ancestry, human_ancestry FROM model
+    WHERE training_set IS NOT NULL
+"""
 
 
 def _check_clusters(connection: Connection) -> Finding:

@@ -14,6 +14,8 @@ from provenance.store.connection import first_line, holder_of, memory_limit
 from provenance.store.files import draft_of, publish
 from provenance.store.store import Store
 
+#: Setting that says that erased rows may still lie in the file: it has to be written anew.
+PENDING = "rewrite_pending"
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' ORDER BY ALL"
 
 
@@ -70,6 +72,8 @@ def _rewrite(path: Path, draft: Path) -> None:
             old = _checksum(connection, f"store.{_identifier(table)}")
             if old != _checksum(connection, f"{_identifier(name)}.{_identifier(table)}"):
                 raise CompactFailed(path, f"table {table} came out differently")
+        # In the draft: so it is said no more in the very moment in which the new file takes its place.
+        connection.execute("DELETE FROM setting WHERE name = ?", [PENDING])
         connection.execute("DETACH store")
         connection.execute("CHECKPOINT")
 

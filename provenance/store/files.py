@@ -14,17 +14,22 @@ def draft_of(target: Path, *, purpose: str) -> Iterator[Path]:
 
     Drafts that processes left behind which were killed are removed before.
     """
-    for leftover in target.parent.glob(f".{_escaped(target.name)}.*.{purpose}*"):
-        owner = leftover.name.removeprefix(f".{target.name}.").split(".")[0]
-        if owner.isdigit() and not is_alive(int(owner)):
-            with suppress(OSError):
-                leftover.unlink()
+    remove_drafts(target, purpose=purpose)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{purpose}")
     try:
         yield draft
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
             leftover.unlink(missing_ok=True)
+
+
+def remove_drafts(target: Path, *, purpose: str = "") -> None:
+    """Remove drafts that processes left behind which were killed: those made for a purpose, or all."""
+    for leftover in target.parent.glob(f".{_escaped(target.name)}.*.{purpose}*"):
+        owner = leftover.name.removeprefix(f".{target.name}.").split(".")[0]
+        if owner.isdigit() and not is_alive(int(owner)):
+            with suppress(OSError):
+                leftover.unlink()
 
 
 def publish(draft: Path, target: Path) -> None:

@@ -41,7 +41,8 @@ class QueryResult:
 
     def pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas data frame; needs pandas."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return the rows as tuples of Python values."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     Double,
     LargeBinary,
     MetaData,
@@ -155,6 +156,10 @@ document = Table(
     _id("ingest_id"),
     _zstd("metadata", JSON),
     Column("stated_licence_class", String),
+    Column("conflict", String),
+    Column("generation_is_bound", Boolean),
+    Column("mean_ancestry", Double),
+    Column("human_ancestry", Double),
 )
 
 signature = Table(
@@ -206,6 +211,9 @@ model = Table(
     Column("code_version", String),
     Column("path", String),
     Column("created_at", Timestamp, nullable=False),
+    Column("generation_is_bound", Boolean),
+    Column("mean_ancestry", Double),
+    Column("human_ancestry", Double),
 )
 
 parent = Table(
@@ -221,7 +229,9 @@ evidence = Table(
     metadata,
     _id("evidence_id"),
     Column("subject_kind", String, nullable=False),
-    Column("subject", String, nullable=False),
+    Column("source", String),
+    _id("ingest_id", nullable=True),
+    _id("document_id", nullable=True),
     Column("origin", String, nullable=False),
     Column("generation", UInteger),
     Column("model", String),
@@ -231,6 +241,105 @@ evidence = Table(
     Column("author", String),
     Column("stated_at", Timestamp, nullable=False),
     Column("note", String),
+    Column("support_digest", String),
+    Column("support_uri", String),
+    _id("retracts", nullable=True),
+)
+
+support = Table(
+    "support",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("n_bytes", BigInteger, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+)
+
+attestation = Table(
+    "attestation",
+    metadata,
+    Column("attestation_id", UUID(as_uuid=True), primary_key=True),
+    Column("source", String, nullable=False),
+    Column("signer", String, nullable=False),
+    Column("signed_on", Date, nullable=False),
+    Column("expires_on", Date),
+    Column("terms", String),
+    Column("statement_digest", String, nullable=False),
+    Column("signature_digest", String),
+    Column("public_key_digest", String),
+    Column("is_verified", Boolean, nullable=False),
+    _id("evidence_id"),
+)
+
+detector = Table(
+    "detector",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("weights", LargeBinary),
+    Column("created_at", Timestamp, nullable=False),
+)
+
+detector_score = Table(
+    "detector_score",
+    metadata,
+    Column("detector", String, nullable=False),
+    Column("version", String, nullable=False),
+    _id("content_id"),
+    Column("score", Double, nullable=False),
+)
+
+laundering = Table(
+    "laundering",
+    metadata,
+    _id("document_id"),
+    _id("synthetic_id"),
+    Column("kind", String, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("n_words", UInteger),
+    Column("verdict", String, nullable=False),
+    Column("ground", String, nullable=False),
+    Column("found_at", Timestamp, nullable=False),
+)
+
+takedown = Table(
+    "takedown",
+    metadata,
+    Column("takedown_id", UUID(as_uuid=True), primary_key=True),
+    Column("selection", JSON, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("taken_down_at", Timestamp, nullable=False),
+    Column("touched", JSON, nullable=False),
+)
+
+tombstone = Table(
+    "tombstone",
+    metadata,
+    _id("takedown_id"),
+    _id("document_id"),
+    _id("content_id"),
+    Column("source", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("n_words", UInteger, nullable=False),
+    Column("with_text", Boolean, nullable=False),
+)
+
+export = Table(
+    "export",
+    metadata,
+    Column("export_id", UUID(as_uuid=True), primary_key=True),
+    Column("training_set", String, nullable=False),
+    Column("format", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("digest", String),
+    Column("exported_at", Timestamp, nullable=False),
 )
 
 quarantine = Table(

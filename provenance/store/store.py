@@ -36,6 +36,10 @@ REOPEN_WAIT_S = 3600.0
 _CANNOT_WRITE = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 
 
+#: Any row: columns of a newer revision were not filled.
+_UNSETTLED = "SELECT 1 FROM document WHERE origin = 'human' AND human_ancestry IS NULL LIMIT 1"
+
+
 def utc_now() -> datetime:
     """Return the present time in UTC without a zone, as the store keeps all times."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -133,6 +137,8 @@ class Store:
         StoreRevisionMismatch
             If the store is newer than this program.
         """
+        from provenance.evidence.settle import settle
+
         target = Path(path)
         engine = open_engine(target, writable=True, wait_s=wait_s)
         try:
@@ -143,7 +149,11 @@ class Store:
                 connection.rollback()
                 migrate.upgrade(connection)
                 connection.commit()
-                return before, migrate.store_revision(connection, target)
+                after = migrate.store_revision(connection, target)
+                if after != before or connection.exec_driver_sql(_UNSETTLED).first() is not None:
+                    settle(connection)  # what a new rule makes of old claims; also after a kill between the two
+                    connection.commit()
+                return before, after
         finally:
             engine.dispose()
 

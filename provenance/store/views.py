@@ -33,13 +33,21 @@ _EXTRA = {
     "n_files": schema.training_set.c.n_documents.type,
     "kind": String(),
     "tool": String(),
+    "claim_id": schema.evidence.c.evidence_id.type,
+    "grade": String(),
+    "is_retracted": Boolean(),
+    "model": String(),
+    "n_taken_down": schema.training_set.c.n_documents.type,
+    "taken_down_at": schema.takedown.c.taken_down_at.type,
+    "reason": String(),
 }
 
 documents = _view(
     "documents", schema.document,
-    "document_id", "content_id", "source", "external_id", "uri", "origin", "generation", "model", "licence",
-    "licence_class", "author", "title", "authored_at", "collected_at", "n_bytes", "n_words", "cluster_id",
-    "is_representative", "evidence_grade", "evidence_rank", "metadata", "text",
+    "document_id", "content_id", "source", "external_id", "uri", "origin", "generation", "generation_is_bound",
+    "mean_ancestry", "human_ancestry", "model", "conflict", "licence", "licence_class", "author", "title",
+    "authored_at", "collected_at", "n_bytes", "n_words", "cluster_id", "is_representative", "evidence_grade",
+    "evidence_rank", "metadata", "text",
 )  # fmt: skip
 
 
@@ -62,7 +70,7 @@ composition = _view(
 training_sets = _view(
     "training_sets", schema.training_set,
     "name", "digest", "created_at", "budget_unit", "n_documents", "n_words", "n_bytes", "n_tokens", "human_share",
-    "spec",
+    "n_taken_down", "spec",
 )  # fmt: skip
 
 training_set_documents = _view(
@@ -89,4 +97,26 @@ amendments = _view(
 annotation_values = _view(
     "annotations", schema.annotation,
     "document_id", "attribute", "kind", "number", "text", "boolean", "tool", "annotated_at",
+)  # fmt: skip
+
+claims = _view(
+    "claims", schema.evidence,
+    "claim_id", "subject_kind", "source", "ingest_id", "document_id", "origin", "generation", "model", "method",
+    "grade", "rank", "confidence", "author", "stated_at", "note", "support_digest", "support_uri", "retracts",
+    "is_retracted",
+)  # fmt: skip
+
+laundered = _view(
+    "laundered", schema.laundering,
+    "document_id", "synthetic_id", "model", "kind", "score", "n_words", "verdict", "ground", "found_at",
+)  # fmt: skip
+
+takedowns = _view(
+    "takedowns", schema.takedown,
+    "takedown_id", "selection", "reason", "actor", "taken_down_at", "touched", "n_documents",
+)  # fmt: skip
+
+taken_down = _view(
+    "taken_down", schema.tombstone,
+    "document_id", "content_id", "source", "origin", "n_words", "with_text", "takedown_id", "taken_down_at", "reason",
 )  # fmt: skip

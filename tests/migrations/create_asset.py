@@ -1,6 +1,6 @@
 """Makes the frozen store of a revision: run with the released code of that revision, from its folder.
 
-    python tests/migrations/create_asset.py tests/migrations/assets/0001
+    python tests/migrations/create_asset.py tests/migrations/assets/0002
 
 The store is exported as text and Parquet, so that it is read whatever becomes of DuckDB's file format.
 """
@@ -14,8 +14,7 @@ from random import Random
 
 import duckdb
 
-from provenance.ingest.pipeline import ingest_chunks, ingest_files
-from provenance.ingest.readers.records import chunks_of
+from provenance.ingest.pipeline import ingest_files, ingest_records
 from provenance.mix.make import make_training_set
 from provenance.mix.spec import MixSpec
 from provenance.records import Claim
@@ -42,7 +41,7 @@ def fill(store: Store, folder: Path) -> None:
         {"id": f"h{i}", "text": text(i), "author": f"author {i % 3}", "date": str(1800 + i), "licence": "CC0-1.0"}
         for i in range(12)
     ]
-    ingest_chunks(store, chunks_of(human), name="human", source="books", claim=Claim.make("human"))
+    ingest_records(store, human, name="human", source="books", claim=Claim.make("human"))
     lines = folder / "crawl.jsonl"
     copies = [text(i) + " edited" for i in range(4)] + [text(i) for i in range(4, 8)] + ["…", "… …"]
     with lines.open("w") as file:
@@ -52,7 +51,7 @@ def fill(store: Store, folder: Path) -> None:
     parent = str(store.fetch("SELECT document_id FROM document ORDER BY 1 LIMIT 1")["document_id"][0].as_py())
     output = [{"id": f"s{i}", "text": text(100 + i), "parent": parent} for i in range(6)]
     claim = Claim.make("synthetic", generation=1, model="someone's model")
-    ingest_chunks(store, chunks_of(output), name="output", source="output", claim=claim)
+    ingest_records(store, output, name="output", source="output", claim=claim)
     quotas = [{"name": "human", "where": "origin = 'human'", "min": 0.5}]
     make_training_set(store, MixSpec(name="first", budget={"words": 800}, quotas=quotas, seed=3))
 

@@ -45,7 +45,11 @@ def closure(requirements: list[str]) -> set[str]:
 def test_every_dependency_is_pinned_at_the_version_in_use() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     asked = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
-    asked += [requirement for name in ("train", "hf", "remote", "warc", "bench", "dev") for requirement in extras[name]]
+    asked += [
+        requirement
+        for name in ("train", "hf", "remote", "warc", "export", "bench", "dev")
+        for requirement in extras[name]
+    ]
     in_use = {name: metadata.version(name).split("+")[0] for name in closure(asked)}
     pinned = pins()
     assert {name: pinned.get(name) for name in in_use} == in_use

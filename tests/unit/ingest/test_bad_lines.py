@@ -102,8 +102,9 @@ BAD: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-#: Reasons that other readers have: lines of JSON have no rows, no payload, and no other file behind them.
-NOT_OF_LINES = {base.BAD_ROW, base.BAD_RECORD, base.NO_TEXT, base.UNREADABLE}
+#: Reasons that other readers have: lines of JSON have no rows, no payload, and no other file behind them;
+#: and nothing is taken down in these stores.
+NOT_OF_LINES = {base.BAD_ROW, base.BAD_RECORD, base.NO_TEXT, base.UNREADABLE, base.TAKEN_DOWN}
 
 
 def test_there_is_a_bad_line_for_every_reason() -> None:

@@ -238,17 +238,17 @@ def test_the_longer_text_represents(store: Store) -> None:
 
 def test_models_are_registered_once(store: Store) -> None:
     with pytest.raises(UnknownName, match="training set"):
-        register_model(store, Model("m", "digest", "ngram", "none", 0))
+        register_model(store, Model("m", "digest", "ngram", "none"))
     with store.transaction() as connection:
         connection.exec_driver_sql(
             """INSERT INTO training_set
                VALUES ('set', 'd', TIMESTAMP '2026-01-01', '{}', '{}', 'words', 0, 0, 0, NULL, 1.0)"""
         )
-    model = Model("m", "digest", "ngram", "set", 0, {"order": 3, "path": Path("x")})
+    model = Model("m", "digest", "ngram", "set", {"order": 3, "path": Path("x")})
     assert register_model(store, model)
     assert not register_model(store, model)
     with pytest.raises(NameTaken, match="digest"):
-        register_model(store, Model("m", "another", "ngram", "set", 0))
+        register_model(store, Model("m", "another", "ngram", "set"))
     ingest(store, [{"text": "made by it"}], origin="synthetic", generation=1, model="m")
     assert rows(store, "SELECT model, training_set FROM lineage") == [{"model": "m", "training_set": "set"}]
     assert violations(store) == []

@@ -47,6 +47,8 @@ def add_documents(store: Store, rows: list[dict]) -> None:
     contents = {row["content_id"]: row for row in rows if str(uuid.UUID(bytes=row["content_id"])) not in known}
     columns = {name: [row.get(name) for row in rows] for name in rows[0] if name != "text"}
     table = pa.table({n: uuid_array(v) if n in ids else pa.array(v) for n, v in columns.items()})
+    human = pa.array([1.0 if row.get("origin") == "human" else None for row in rows], pa.float64())
+    table = table.append_column("human_ancestry", human)
     values = list(contents.values())
     content = pa.table(
         {

@@ -149,7 +149,7 @@ def test_the_command(store):
     answer = provenance("--store", store.path, "stale")
     assert (answer.code, answer.err) == (0, "")
     row = next(line.split() for line in answer.out.splitlines() if line.startswith(" a "))
-    assert row == ["a", row[1], "30", "30", "30", "0", "0", "0", "0", "0", "0", "0", "fail"]
+    assert row == ["a", row[1], "30", "30", "30", "0", "0", "0", "0", "0", "0", "0", "0", "fail"]
     assert "a: quota 'human' (min): expected at least 0.5" in answer.out
     [as_json] = json.loads(provenance("--store", store.path, "stale", "--json").out)
     assert (as_json["name"], as_json["relabelled"], as_json["meets_quotas"]) == ("a", 30, False)

@@ -78,7 +78,7 @@ CORRUPTIONS = (
      "every id is the SHA-256 of its text"),
     ("one letter changed", "UPDATE content SET text = 'x' || text[2:] WHERE content_no = 1", "every id is the SHA-256"),
     ("changed origin", "UPDATE document SET origin = 'synthetic', generation = 1 WHERE external_id = 'r1'",
-     "origin, generation, model and evidence are what the claims say"),
+     "origin, generation, model, evidence and conflict are what the claims say"),
     ("changed generation", "UPDATE document SET generation = 2 WHERE model = 'gpt-x'", "are what the claims say"),
     ("changed model", "UPDATE document SET model = 'base-model' WHERE model = 'gpt-x'", "are what the claims say"),
     ("changed evidence", "UPDATE document SET evidence_rank = 5 WHERE external_id = 'r1'", "are what the claims say"),
@@ -118,6 +118,20 @@ CORRUPTIONS = (
     ("undone by halves", "UPDATE ingest SET state = 'undone'", "nothing is left of an undone run"),
     ("item whose document is gone", "UPDATE training_set_item SET document_id = uuid() WHERE position = 1",
      "training_set_item: every document_id is in document"),
+    ("taken down twice", "INSERT INTO tombstone SELECT * FROM tombstone", "tombstone: every document_id occurs once"),
+    ("taken down by nothing", "UPDATE tombstone SET takedown_id = uuid()",
+     "tombstone: every takedown_id is in takedown"),
+    ("taken down and there",
+     "UPDATE tombstone SET document_id = (SELECT document_id FROM document WHERE external_id = 'r1')",
+     "tombstone: no document that was taken down is there"),
+    ("text taken down and there", "UPDATE tombstone SET content_id = (SELECT min(content_id) FROM content)",
+     "tombstone: no text that was taken down is there"),
+    ("bytes of what was taken down", "INSERT INTO setting VALUES ('rewrite_pending', '\"id\"')",
+     "the file was written anew since"),
+    ("another ancestry", "UPDATE document SET human_ancestry = 0.5 WHERE external_id = 'r1'",
+     "document: ancestry is that of its origin and model"),
+    ("another generation of a model", "UPDATE model SET mean_ancestry = 0.5 WHERE name = 'base-model'",
+     "model: generation and ancestry are those of the training set"),
     ("item of no set", "DELETE FROM training_set", "training_set_item: every training_set is in training_set"),
     ("lost item", "DELETE FROM training_set_item WHERE position = 1", "training_set: counts are those of its items"),
     ("gap in the order", "UPDATE training_set_item SET position = 7 WHERE position = 1", "training_set: counts"),
@@ -172,9 +186,21 @@ def fill(store: Store, file: Path) -> None:
             f"INSERT INTO attribute VALUES ('quality', 'number', 'tool', NULL, {NOW})",
             f"INSERT INTO annotation SELECT document_id, 'quality', 0.5, NULL, NULL, {NOW} FROM document",
             "INSERT INTO token_count SELECT 'words', content_id, n_words FROM content",
+            f"INSERT INTO support VALUES (sha256('x'), 'x', 'text/plain', 1, 'x'::BLOB, {NOW})",
+            """INSERT INTO attestation SELECT uuid(), 'books', 'Ada', DATE '2026-01-01', NULL, NULL, sha256('x'), NULL,
+                      NULL, false, evidence_id FROM evidence LIMIT 1""",
+            f"INSERT INTO detector VALUES ('d', '1', 'digest', 0.5, '{{}}', NULL, {NOW})",
+            "INSERT INTO detector_score SELECT 'd', '1', content_id, 0.1 FROM content LIMIT 1",
+            f"""INSERT INTO laundering SELECT h.document_id, s.document_id, 'near-duplicate', 0.9, NULL, 'memorisation',
+                       'entered before', {NOW} FROM document h, document s
+                WHERE h.external_id = 'r1' AND s.external_id = 'made'""",
+            f"INSERT INTO export VALUES (uuid(), 'set', 'jsonl', '/x', 'host', NULL, {NOW})",
+            f"INSERT INTO takedown VALUES (uuid(), '{{}}', 'asked for', 'me', {NOW}, '{{}}')",
+            "INSERT INTO tombstone SELECT takedown_id, uuid(), uuid(), 'books', 'human', 5, true FROM takedown",
+            f"INSERT INTO export VALUES (uuid(), 'set', 'jsonl', '/out.jsonl', 'here', NULL, {NOW})",
         ):
             connection.exec_driver_sql(statement)
-    register_model(store, Model("base-model", "digest", "ngram", "set", 0))
+    register_model(store, Model("base-model", "digest", "ngram", "set"))
     with store.transaction() as connection:
         connection.exec_driver_sql(
             f"""INSERT INTO training_run

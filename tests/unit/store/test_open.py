@@ -172,7 +172,7 @@ def set_revision(path: Path, *revisions: str) -> None:
 @pytest.mark.parametrize("writable", [False, True])
 @pytest.mark.parametrize(
     ("revision", "newer", "remedy"),
-    [("0000", False, "migrate"), ("9999", True, "upgrade corpus-provenance"), ("0002_x", True, "upgrade corpus-")],
+    [("0000", False, "migrate"), ("9999", True, "upgrade corpus-provenance"), ("0003_x", True, "upgrade corpus-")],
 )
 def test_another_revision(make_store: Maker, revision: str, newer: bool, remedy: str, writable: bool) -> None:
     path = closed(make_store)

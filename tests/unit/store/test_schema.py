@@ -18,6 +18,7 @@ from tests.factories import ingest, prose_records
 PROMISED = (
     "documents", "composition", "training_sets", "training_set_documents", "runs", "quarantined", "clusters", "lineage",
     "ingests", "ingest_files", "amendments", "annotations", "attributes",
+    "claims", "laundered", "takedowns", "taken_down",
 )  # fmt: skip
 
 _COLUMNS = """

@@ -223,7 +223,7 @@ def test_the_store_knows_model_evidence_and_parent(store: Store, tmp_path: Path)
     ]
     evidence = rows(
         store,
-        """SELECT e.method, e.note FROM evidence e JOIN document d ON e.subject = CAST(d.document_id AS VARCHAR)
+        """SELECT e.method, e.note FROM evidence e JOIN document d ON e.document_id = d.document_id
            WHERE d.external_id = 'r1' AND e.subject_kind = 'document'""",
     )
     assert [(row["method"], json.loads(row["note"])) for row in evidence] == [

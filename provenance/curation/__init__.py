@@ -1,0 +1,1 @@
+"""Judgements by people: the documents whose judgement matters most, shown, judged, and taken back."""

@@ -1,0 +1,129 @@
+"""The lineage of documents, models and training sets, as a graph, a tree, a picture."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from provenance.errors import UnknownName
+from provenance.lineage.errors import AmbiguousSubject, PictureNotDrawn
+from provenance.lineage.graph import Edge, lineage
+from provenance.lineage.models import Model, register_model
+from provenance.lineage.text import dot, tree
+from provenance.store.store import Store
+from tests.factories import ingest, prose, prose_records, provenance, rows
+
+
+@pytest.fixture
+def loop(store: Store) -> Store:
+    """Return a store in which model `m` was trained on two human documents and wrote one after a prompt."""
+    ingest(store, prose_records(3))
+    with store.transaction() as connection:
+        connection.exec_driver_sql(
+            """INSERT INTO training_set VALUES
+               ('set', 'd', now()::TIMESTAMP, '{}', '{}', 'words', 2, 120, 0, NULL, 1.0)"""
+        )
+        connection.exec_driver_sql(
+            """INSERT INTO training_set_item SELECT 'set', row_number() OVER (ORDER BY external_id) - 1, document_id, 0,
+                      n_words, n_bytes, NULL, origin, generation, evidence_rank, model, source, licence_class,
+                      cluster_id, 'all' FROM document WHERE external_id <> 'r2'"""
+        )
+    register_model(store, Model("m", "digest", "ngram", "set"))
+    prompt = document(store, "r2")
+    made = {"id": "made", "text": prose(77), "parent": {"document_id": prompt, "relation": "prompt"}}
+    ingest(store, [made], source="out", origin="synthetic", generation=1, model="m")
+    return store
+
+
+def document(store: Store, name: str) -> str:
+    """Return the id of a document by its name."""
+    return str(rows(store, f"SELECT document_id FROM document WHERE external_id = '{name}'")[0]["document_id"])
+
+
+def test_up_and_down(loop: Store) -> None:
+    made, prompt, first = (document(loop, name) for name in ("made", "r2", "r0"))
+    group = "group:set:set:books, human, 0, –"
+    up = lineage(loop, made[:8], directions=["up"])
+    assert set(up.edges) == {
+        Edge(f"document:{prompt}", f"document:{made}", "prompt"),
+        Edge("model:m", f"document:{made}", "wrote"),
+        Edge("set:set", "model:m", "trained"),
+        Edge(group, "set:set", "in"),
+    }
+    facts = up.nodes[group].facts
+    assert (facts["n_documents"], facts["n_draws"], facts["n_words"]) == (2, 2, 120)
+    assert up.nodes[f"document:{made}"].facts["human_ancestry"] == 1.0
+    down = lineage(loop, first, directions=["down"])
+    assert [(edge.earlier.split(":")[0], edge.later.split(":")[0], edge.relation) for edge in down.edges] == [
+        ("document", "set", "in"), ("set", "model", "trained"), ("model", "group", "wrote")
+    ]  # fmt: skip
+    assert lineage(loop, prompt, directions=["up"]).edges == []
+    assert not down.is_cut
+
+
+def test_the_walk_ends_at_the_limit_and_says_so(loop: Store) -> None:
+    cut = lineage(loop, document(loop, "made"), directions=["up"], limit=2)
+    assert (len(cut.nodes), cut.is_cut) == (3, True)
+
+
+def test_names(loop: Store) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'set'"):
+        lineage(loop, "sett")
+    with loop.transaction() as connection:
+        connection.exec_driver_sql("INSERT INTO model (name, created_at) VALUES ('set', now()::TIMESTAMP)")
+    with pytest.raises(AmbiguousSubject, match="--kind model"):
+        lineage(loop, "set")
+    assert lineage(loop, "set", kind="set").root == "set:set"
+    with pytest.raises(UnknownName):
+        lineage(loop, "m", kind="set")
+
+
+def test_a_circle_made_by_hand_ends(loop: Store) -> None:
+    a, b = document(loop, "r0"), document(loop, "r1")
+    with loop.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO parent VALUES (?::UUID, ?::UUID, 'edit'), (?::UUID, ?::UUID, 'edit')", (a, b, b, a)
+        )
+    found = lineage(loop, a, directions=["up"])
+    assert len(found.edges) == 2
+    assert [line for line in tree(found, "up") if "see above" in line]
+
+
+def test_a_chain_of_two_thousand_parents(store: Store) -> None:
+    n = 2_000
+    ingest(store, prose_records(n, n_words=3))
+    with store.transaction() as connection:
+        connection.exec_driver_sql(
+            """INSERT INTO parent SELECT document_id, before, 'edit' FROM
+               (SELECT document_id, lag(document_id) OVER (ORDER BY external_id) AS before FROM document)
+               WHERE before IS NOT NULL"""
+        )
+    last = rows(store, "SELECT arg_max(document_id, external_id)::VARCHAR AS id FROM document")[0]["id"]
+    found = lineage(store, last, directions=["up"], limit=300)
+    assert (len(found.edges), found.is_cut) == (300, True)
+    lines = list(tree(found, "up"))
+    assert len(lines) == 301
+    assert max(map(len, lines)) < 160
+
+
+def test_formats_and_pictures(loop: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, made = loop.path, document(loop, "made")
+    found = lineage(loop, made)
+    assert dot(found).count("->") == len(found.edges)
+    loop.close()
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Graphviz here
+    told = provenance("--store", path, "lineage", made, "--up")
+    assert "wrote: model m, ngram, generation 0, 100.0% human behind it" in told.out
+    assert "Of it came" not in told.out
+    as_json = json.loads(provenance("--store", path, "lineage", made, "--json").out)
+    assert {node["kind"] for node in as_json["nodes"]} == {"document", "model", "set", "group"}
+    picture = tmp_path / "x.svg"
+    assert provenance("--store", path, "lineage", "m", "--picture", picture).code == 0
+    root = ET.parse(picture).getroot()  # noqa: S314
+    assert len(root.findall("{http://www.w3.org/2000/svg}g")) == 4
+    assert "only Graphviz" in provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.png").err
+    assert issubclass(PictureNotDrawn, OSError)
+    assert provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.gif").code == 1
