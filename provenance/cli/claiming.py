@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,14 +20,6 @@ _Source = Annotated[str | None, typer.Option("--source", help="About all documen
 _Ingest = Annotated[str | None, typer.Option("--ingest", help="About all documents of an ingest run.")]
 #: Claims that are listed at most; JSON has all.
 _SHOWN = 100
-
-
-def user() -> str:
-    """Return the name of the user who runs this program."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name
-        return "unknown"
 
 
 @app.command()
@@ -60,6 +51,7 @@ def claim(
     """Claim who wrote documents, all documents of a source, or all of an ingest run."""
     from provenance.evidence.claim_files import parse_time, state_file
     from provenance.evidence.statements import Statement, state
+    from provenance.ingest.runs import user
 
     subjects: list[tuple[SubjectKind, str]] = [("document", one) for one in documents or ()]
     subjects += [("source", source)] if source else []
@@ -90,6 +82,7 @@ def retract(
 ) -> None:
     """Take a claim back. It stays in the store, and counts no more."""
     from provenance.evidence.statements import retract as take_back
+    from provenance.ingest.runs import user
 
     with shared(context).open(writable=True) as store:
         stated = take_back(store, claim, author=author or user(), note=note)

@@ -145,11 +145,15 @@ def started_at(connection: Connection, ingest_id: UUID) -> datetime:
 
 def actor() -> str:
     """Return who runs this program, and on which machine."""
+    return f"{user()}@{socket.gethostname()}"
+
+
+def user() -> str:
+    """Return the name of the user who runs this program."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (OSError, KeyError):  # a user id without a name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+        return "unknown"
 
 
 def _sorted_json(options: dict[str, object]) -> str:

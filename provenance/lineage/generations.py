@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -159,7 +159,7 @@ def settle_generations(connection: Connection, *, everything: bool = False) -> N
         concerned = set(ours) if everything else _dependents(connection, ours)
         if not concerned:
             return
-        _write(connection, _changed(raw, ancestries(connection, concerned)))
+        _write(connection, _changed(connection, ancestries(connection, concerned)))
 
 
 def settle_model(connection: Connection, name: str) -> None:
@@ -172,7 +172,7 @@ def settle_model(connection: Connection, name: str) -> None:
     """
     with registered(connection) as raw:
         raw.execute("CREATE OR REPLACE TEMP TABLE relabelled AS SELECT * FROM document LIMIT 0")
-        _write(connection, _changed(raw, ancestries(connection, {name})))
+        _write(connection, _changed(connection, ancestries(connection, {name})))
         raw.execute("DROP TABLE temp.relabelled")
 
 
@@ -192,11 +192,17 @@ def ancestries(connection: Connection, names: Iterable[str] | None = None) -> di
         ours = dict(raw.execute(_OURS).fetchall())
         wanted = set(ours) if names is None else set(names)
         compositions = _compositions(connection, {ours[name] for name in wanted})
-        found = {name: Ancestry(*row) for name, *row in raw.execute(_STORED).fetchall() if name not in wanted}
+        found = {name: one for name, one in stored_ancestries(connection).items() if name not in wanted}
         of_model = {name: compositions.get(ours[name], Composition()) for name in wanted}
         for name in _in_order(connection, ours, of_model):
             found[name] = of_model[name].ancestry(found)
     return {name: found[name] for name in sorted(wanted)}
+
+
+def stored_ancestries(connection: Connection) -> dict[str, Ancestry]:
+    """Return what the rows of our models say stands behind them."""
+    with registered(connection) as raw:
+        return {name: Ancestry(*row) for name, *row in raw.execute(_STORED).fetchall()}
 
 
 def _dependents(connection: Connection, ours: Mapping[str, str]) -> set[str]:
@@ -269,9 +275,9 @@ def _circle(connection: Connection, ours: Mapping[str, str], waits_for: Mapping[
     yield f"model {name}"
 
 
-def _changed(raw: Any, found: Mapping[str, Ancestry]) -> dict[str, Ancestry]:
-    stored = {name: tuple(row) for name, *row in raw.execute(_STORED).fetchall()}
-    return {name: one for name, one in found.items() if stored[name] != tuple(one)}
+def _changed(connection: Connection, found: Mapping[str, Ancestry]) -> dict[str, Ancestry]:
+    stored = stored_ancestries(connection)
+    return {name: one for name, one in found.items() if stored[name] != one}
 
 
 def _write(connection: Connection, renewed: Mapping[str, Ancestry]) -> None:

@@ -14,8 +14,8 @@ from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_O
 from provenance.evidence.resolve import RESOLVED
 from provenance.ids import as_uuid, id_bytes, id_values
 from provenance.lineage.errors import LineageCycle
-from provenance.lineage.generations import Ancestry, ancestries
-from provenance.store.store import Store, fetch
+from provenance.lineage.generations import ancestries, stored_ancestries
+from provenance.store.store import Store, fetch, registered
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     ),
     (
         "document: origin, generation, model, evidence and conflict are what the claims say",
-        f"""SELECT d.document_id::VARCHAR FROM document d LEFT JOIN ({RESOLVED}) r USING (document_id)
+        """SELECT d.document_id::VARCHAR FROM document d LEFT JOIN resolved r USING (document_id)
            WHERE (d.origin, d.evidence_rank) IS DISTINCT FROM (r.origin, r.evidence_rank)
               OR (d.generation, d.model, d.conflict) IS DISTINCT FROM (r.generation, r.model, r.conflict)""",
     ),
     (
         "document: ancestry is that of its origin and model",
-        f"""SELECT d.document_id::VARCHAR FROM document d JOIN ({RESOLVED}) r USING (document_id)
+        """SELECT d.document_id::VARCHAR FROM document d JOIN resolved r USING (document_id)
            WHERE (d.generation_is_bound, d.mean_ancestry, d.human_ancestry)
                  IS DISTINCT FROM (r.generation_is_bound, r.mean_ancestry, r.human_ancestry)""",
     ),
@@ -208,6 +208,8 @@ _CHECKS: tuple[tuple[str, str], ...] = (
 def check_store(store: Store) -> Iterator[Finding]:
     """Run every check on one snapshot and yield what each found."""
     with store.read() as connection:
+        with registered(connection) as raw:
+            raw.execute(f"CREATE OR REPLACE TEMP TABLE resolved AS {RESOLVED}")  # once, for the checks that read it
         for meaning, query in _CHECKS:
             rows = fetch(connection, query)
             examples = tuple(str(one) for one in rows.column(0).slice(0, 3).to_pylist())
@@ -223,19 +225,13 @@ def _blobs(connection: Connection, first: str, second: str, table: str) -> tuple
 
 def _check_models(connection: Connection) -> Finding:
     """Compare generation and ancestry of our models with those that their training sets give."""
-    stored = {row["name"]: Ancestry(*list(row.values())[1:]) for row in fetch(connection, _MODELS).to_pylist()}
+    stored = stored_ancestries(connection)
     try:
         expected = ancestries(connection)
         wrong = [name for name, one in stored.items() if one != expected[name]]
     except LineageCycle as error:
         wrong = [str(error)]
     return Finding("model: generation and ancestry are those of the training set", len(wrong), tuple(wrong[:3]))
-
-
-_MODELS = """
-    SELECT name, generation, generation_is_bound, mean_ancestry, human_ancestry FROM model
-    WHERE training_set IS NOT NULL
-"""
 
 
 def _check_clusters(connection: Connection) -> Finding:
