@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import print_json, print_table, say
+from provenance.cli.output import print_json, print_table, say, say_progress
 
 if TYPE_CHECKING:
     from provenance.dedup.browse import Cluster
@@ -98,18 +98,13 @@ def dedup_rebuild(
         changed["containment"] = None
     with shared(context).open(writable=True) as store:
         parameters = replace(store.dedup, **changed)
-        before, now = rebuild(store, parameters, progress=_say_progress)
+        before, now = rebuild(store, parameters, progress=say_progress)
     if as_json:
         print_json({"before": before.__dict__, "now": now.__dict__, "parameters": parameters.__dict__})
         return
     for what, then, there in (("pairs", before.n_edges, now.n_edges), ("clusters", before.n_clusters, now.n_clusters)):
         say(f"{what}: {there:,} (before: {then:,})")
     say(f"{now.n_contents:,} texts searched")
-
-
-def _say_progress(n_done: int, n_all: int) -> None:
-    if n_done < n_all:
-        say(f"{n_done / n_all:4.0%}  {n_done:,} of {n_all:,} texts")
 
 
 def _print_cluster(cluster: Cluster, against: str | None, *, as_json: bool) -> None:

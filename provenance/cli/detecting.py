@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import percent, print_json, print_table, say
+from provenance.cli.output import percent, print_json, print_table, say, say_progress
 
 detector_app = typer.Typer(
     help="Programs that say of a text whether a model wrote it.", no_args_is_help=True, rich_markup_mode=None
@@ -130,7 +130,7 @@ def run(
         try:
             report = asdict(
                 run_detector(
-                    store, detector, plugin=plugin, source=source, max_failures=max_failures, progress=_say_progress
+                    store, detector, plugin=plugin, source=source, max_failures=max_failures, progress=say_progress
                 )
             )
         except DetectorFailed as error:
@@ -149,11 +149,6 @@ def _print_run(report: dict[str, Any], *, as_json: bool) -> None:
     say(f"{report['n_flagged']:,} documents claimed to be synthetic, {report['n_human_flagged']:,} of which were human")
     if report["n_kept"]:
         say(f"{report['n_kept']:,} of these stay human, on evidence of a higher grade")
-
-
-def _say_progress(n_done: int, n_all: int) -> None:
-    if n_done < n_all:
-        say(f"{n_done / n_all:4.0%}  {n_done:,} of {n_all:,} texts")
 
 
 def _print_report(name: str, version: str, digest: str, report: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import percent, print_json, print_table, say
+from provenance.cli.output import percent, print_json, print_table, say, warn_of_uncompared
 
 if TYPE_CHECKING:
     from provenance.mix.errors import InfeasibleMix
@@ -42,6 +42,7 @@ def mix(
         raise typer.BadParameter("name the specification: provenance mix SPEC.yaml (or --schema)")
     wanted = MixSpec.from_yaml(spec)
     with shared(context).open(writable=True) as store:
+        warn_of_uncompared(store)
         try:
             if explain:
                 _explain(store, wanted, as_json=as_json)

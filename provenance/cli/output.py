@@ -16,6 +16,8 @@ from provenance.errors import QueryFailed
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from provenance.store.store import Store
+
 #: Width of tables where standard output is no terminal.
 _PLAIN_WIDTH = 160
 
@@ -25,9 +27,27 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def say_progress(n_done: int, n_all: int) -> None:
+    """Say how far something is with its texts, unless it is at its end."""
+    if n_done < n_all:
+        say(f"{n_done / n_all:4.0%}  {n_done:,} of {n_all:,} texts")
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output; what JSON lacks (dates, ids) as text."""
     print(json.dumps(_finite(value), indent=2, default=plain, ensure_ascii=False))
+
+
+def warn_of_uncompared(store: Store) -> None:
+    """Say where there are texts of models with which not everything was compared."""
+    from provenance.laundering.follow import is_pending
+
+    with store.read() as connection:
+        if is_pending(connection):
+            say(
+                "Some texts became known as models', and not everything was compared with them. "
+                "Do: provenance laundering --rescan"
+            )
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:

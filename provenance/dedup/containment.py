@@ -88,17 +88,25 @@ def _coverage(hashes, offsets, first, second, width, base):  # type: ignore[no-u
         one = hashes[offsets[first[pair]] : offsets[first[pair] + 1]]
         other = hashes[offsets[second[pair]] : offsets[second[pair] + 1]]
         if one.size <= other.size:
-            scores[pair] = _covered(one, other, width, base, top)
+            known = np.sort(rolled(other, width, base, top))
+            scores[pair] = covered(one, known, width, base, top) / max(1, one.size)
         if other.size <= one.size:  # of two of the same length the one that is covered more counts
-            scores[pair] = max(scores[pair], _covered(other, one, width, base, top))
+            known = np.sort(rolled(one, width, base, top))
+            scores[pair] = max(scores[pair], covered(other, known, width, base, top) / max(1, other.size))
     return scores
 
 
 @numba.njit(cache=True, nogil=True)
-def _covered(small, large, width, base, top):  # type: ignore[no-untyped-def]
-    """Return the share of the tokens of `small` that stand in spans which `large` has too."""
-    known = np.sort(_rolled(large, width, base, top))
-    spans = _rolled(small, width, base, top)
+def covered(hashes, known, width, base, top):  # type: ignore[no-untyped-def]
+    """Return how many tokens of a text stand in runs of `width` whose hash is known.
+
+    Parameters
+    ----------
+    hashes : (n_tokens,) uint64 — of the text
+    known : uint64, ascending — hashes of runs
+    top : base to the power of `width` - 1
+    """
+    spans = rolled(hashes, width, base, top)
     n_covered = 0
     end = 0  # tokens up to here are counted
     for i in range(spans.size):
@@ -106,11 +114,12 @@ def _covered(small, large, width, base, top):  # type: ignore[no-untyped-def]
         if place < known.size and known[place] == spans[i]:
             n_covered += i + width - max(end, i)
             end = i + width
-    return n_covered / max(1, small.size)
+    return n_covered
 
 
 @numba.njit(cache=True, nogil=True)
-def _rolled(hashes, width, base, top):  # type: ignore[no-untyped-def]
+def rolled(hashes, width, base, top):  # type: ignore[no-untyped-def]
+    """Return the hash of every run of `width` tokens, in order; parameters as in `covered`."""
     out = np.empty(max(0, hashes.size - width + 1), dtype=np.uint64)
     value = np.uint64(0)
     for i in range(hashes.size):

@@ -38,10 +38,11 @@ from provenance.dedup.tokens import RULE_VERSION
 from provenance.ids import ID_TYPE, uuid_array
 from provenance.store.store import registered, staged
 
-_BANDS = BucketTable("band", "key")
-_SPANS = BucketTable("span", "hash")
+BANDS = BucketTable("band", "key")
+#: Of all contents where containment is looked for, otherwise of those that are known to be models'.
+SPANS = BucketTable("span", "hash")
 #: Which rules an index nominates for.
-_RULES = {_BANDS: (e.NORMALISED, e.NEAR), _SPANS: (e.CONTAINMENT,)}
+_RULES = {BANDS: (e.NORMALISED, e.NEAR), SPANS: (e.CONTAINMENT,)}
 
 _NUMBERS = "SELECT content_no FROM signature WHERE content_id IN (SELECT content_id FROM wanted)"
 _DELETE_SIGNATURES = "DELETE FROM signature WHERE content_no IN (SELECT content_no FROM gone)"
@@ -68,11 +69,11 @@ def add_contents(connection: Connection, fresh: Contents, parameters: DedupParam
     _insert_signatures(connection, fresh)
     known = e.ContentIds(fresh.numbers, np.array(fresh.ids, dtype=ID_TYPE))
     keys, rows = bucket_keys(fresh.features.signatures, fresh.features.normal_hashes, parameters)
-    touched = [_enter(connection, _BANDS, sorted_members(keys, fresh.numbers[rows]), known, parameters)]
+    touched = [_enter(connection, BANDS, sorted_members(keys, fresh.numbers[rows]), known, parameters)]
     spans = fresh.features.spans
-    if spans is not None:
+    if spans is not None and parameters.containment is not None:
         numbers = np.repeat(fresh.numbers, np.diff(spans.offsets))
-        touched.append(_enter(connection, _SPANS, sorted_members(spans.hashes, numbers), known, parameters))
+        touched.append(_enter(connection, SPANS, sorted_members(spans.hashes, numbers), known, parameters))
     return regroup(connection, np.concatenate(touched))
 
 
@@ -86,6 +87,8 @@ def remove_contents(connection: Connection, ids: Sequence[bytes], parameters: De
     lost = e.edges_at(connection, gone)
     e.delete_edges(connection, lost)
     left = [(table, *_leave(connection, table, numbers)) for table in _tables(parameters)]
+    if parameters.containment is None:  # then the index holds models' texts alone, for the search for laundered ones
+        SPANS.delete(connection, numbers)
     with staged(connection, gone=pa.table({"content_no": numbers})) as raw:
         raw.execute(_DELETE_SIGNATURES)
     touched = [lost.ends()]
@@ -95,7 +98,7 @@ def remove_contents(connection: Connection, ids: Sequence[bytes], parameters: De
 
 
 def _tables(parameters: DedupParameters) -> Sequence[BucketTable]:
-    return (_BANDS,) if parameters.containment is None else (_BANDS, _SPANS)
+    return (BANDS,) if parameters.containment is None else (BANDS, SPANS)
 
 
 def _insert_signatures(connection: Connection, fresh: Contents) -> None:
@@ -152,7 +155,7 @@ def _compare(
     """Compare who meets in the buckets; return the ids at the ends of the edges found, and the displaced anchors."""
     rank, ids = _ranks(connection, members.numbers, known=known)
     pairs = nominate(members, rank, is_new)
-    if table is _BANDS:
+    if table is BANDS:
         numbers = np.union1d(pairs.first, pairs.second)
         signed = e.load_signed(connection, numbers, n_perm=parameters.n_permutations)
         found = e.similar(pairs, signed, parameters)

@@ -13,6 +13,7 @@ from provenance.dedup.documents import SETTLE_CLUSTERS
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
 from provenance.dedup.signatures import SignatureKernel
+from provenance.laundering.rescan import rescan_in
 from provenance.store import schema
 from provenance.store.store import Store, fetch, staged
 
@@ -80,6 +81,7 @@ def rebuild(
             if progress is not None:
                 progress(n_done, before.n_contents)
         _settle_documents(connection)
+        rescan_in(connection, parameters)
         return before, _found(connection)
 
 

@@ -12,7 +12,7 @@ from provenance.evidence.grades import DATED
 from provenance.evidence.settle import settle
 from provenance.evidence.subjects import find_subject
 from provenance.records import GRADES
-from provenance.store.store import Store, registered, utc_now
+from provenance.store.store import Store, fetch_ids, registered, utc_now
 
 #: Text published earlier is taken for people's.
 CUTOFF = date(2020, 1, 1)
@@ -119,7 +119,7 @@ def _state(connection: Connection, before: date, source: str | None, *, dry_run:
             raw.execute(_NEW)
             values = {"method": DATED, "rank": GRADES.index("dated"), "now": utc_now(), "cutoff": before.isoformat()}
             raw.execute(_STATE, values)
-            documents = raw.execute("SELECT document_id FROM dated").to_arrow_table()
+            documents = fetch_ids(connection, "SELECT document_id FROM dated")
             if documents.num_rows:
                 n_changed = settle(connection, documents).n_changed
             raw.execute("DROP TABLE temp.dated")

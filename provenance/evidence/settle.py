@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from provenance.dedup.documents import SETTLE_CLUSTERS
 from provenance.evidence.resolve import resolved_of
+from provenance.laundering.follow import TURNED, follow
 from provenance.lineage.generations import settle_generations
 from provenance.lineage.models import ensure_models
 from provenance.store.store import registered
@@ -48,7 +49,9 @@ _UPDATE = """
     FROM relabelled r WHERE document.document_id = r.document_id
 """
 _AFFECTED = "CREATE OR REPLACE TEMP TABLE affected AS SELECT DISTINCT cluster_id FROM relabelled"
-_TEMPORARY = ("chosen", "relabelled", "affected")
+_SET_ASIDE = "CREATE OR REPLACE TEMP TABLE relabelled_first AS FROM relabelled"
+_PUT_BACK = "INSERT INTO relabelled BY NAME FROM relabelled_first ANTI JOIN relabelled USING (document_id)"
+_TEMPORARY = ("chosen", "relabelled", "relabelled_first", "turned", "affected")
 
 
 @dataclass(frozen=True)
@@ -81,22 +84,34 @@ def settle(connection: Connection, documents: pa.Table | None = None) -> Settled
         If a model would come to be trained on what it, or a model after it, wrote.
     """
     with registered(connection) as raw:
-        raw.execute(_NO_RELABELLED)
-        for _ in _slices(raw) if documents is None else _given(connection, documents):
-            raw.execute(_RELABEL)
+        _relabel(connection, documents)
+        raw.execute(_SET_ASIDE)
+        found = follow(connection, documents)
+        if found is not None and found.num_rows:  # nobody turns by it: who is in conflict can still be laundered text
+            _relabel(connection, found)
+            raw.execute(_PUT_BACK)
         n_changed = _count(raw)
-        names = [row[0] for row in raw.execute("SELECT DISTINCT model FROM relabelled").fetchall()]
-        ensure_models(connection, names)
-        if n_changed:
-            raw.execute(_UPDATE)
         if n_changed or documents is None:
             settle_generations(connection, everything=documents is None)
         n_dependent = _count(raw) - n_changed
         raw.execute(_AFFECTED)
         raw.execute(SETTLE_CLUSTERS)
         for table in _TEMPORARY:
-            raw.execute(f"DROP TABLE temp.{table}")
+            raw.execute(f"DROP TABLE IF EXISTS temp.{table}")
     return Settled(n_changed, n_dependent)
+
+
+def _relabel(connection: Connection, documents: pa.Table | None) -> None:
+    """Write what the claims say, and what that changes into the temporary tables `relabelled` and `turned`."""
+    with registered(connection) as raw:
+        raw.execute(_NO_RELABELLED)
+        for _ in _slices(raw) if documents is None else _given(connection, documents):
+            raw.execute(_RELABEL)
+        raw.execute(TURNED)
+        names = [row[0] for row in raw.execute("SELECT DISTINCT model FROM relabelled").fetchall()]
+        ensure_models(connection, names)
+        if _count(raw):
+            raw.execute(_UPDATE)
 
 
 def _given(connection: Connection, documents: pa.Table) -> Iterator[None]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from provenance.errors import UnknownName
 from provenance.evidence.claims import SubjectKind
-from provenance.store.store import fetch
+from provenance.store.store import fetch, fetch_ids
 
 #: Digits with which the name of a document or run begins at least.
 _LEAST = 8
@@ -73,4 +73,4 @@ def find_subject(connection: Connection, kind: SubjectKind, text: str) -> str:
 
 def documents_of(connection: Connection, kind: SubjectKind, subject: str) -> pa.Table:
     """Return the ids of the documents that a subject holds, as the column `document_id`."""
-    return fetch(connection, _DOCUMENTS[kind], {"subject": subject})
+    return fetch_ids(connection, _DOCUMENTS[kind], {"subject": subject})

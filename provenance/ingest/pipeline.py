@@ -36,6 +36,7 @@ from provenance.ingest.tombstones import read_tombstones
 from provenance.ingest.validate import Defaults
 from provenance.ingest.workers import prepared
 from provenance.ingest.write import BatchWriter, Counts
+from provenance.laundering.index import is_indexed
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
 from provenance.store import schema
@@ -208,6 +209,7 @@ class _Run:
                 ensure_models(connection, [own.model])
                 _state_once(connection, self.ingest_id, own)
             self.tombstones = read_tombstones(connection)
+            self.has_outputs = is_indexed(connection)
         self.defaults = Defaults(source, own or known.claim, licence)
         self.writer = BatchWriter(
             store, ingest_id=self.ingest_id, source=source, stated_at=stated_at, tombstones=self.tombstones
@@ -234,6 +236,7 @@ class _Run:
             self.options.mapping,
             self.store.dedup,
             tombstones=self.tombstones,
+            with_spans=self.has_outputs,
         )
         is_first = True
         with _without_garbage_collection():

@@ -146,6 +146,7 @@ class Preparer:
     Parameters
     ----------
     tombstones : what was taken down, and so is refused
+    with_spans : whether to pick spans, which saves picking them when the batch is written
     """
 
     def __init__(
@@ -156,11 +157,12 @@ class Preparer:
         parameters: DedupParameters,
         *,
         tombstones: Tombstones | None = None,
+        with_spans: bool = False,
     ) -> None:
         self._validator = Validator(defaults, options, mapping, tombstones)
         self._options = options
         self._source = defaults.source
-        self._with_spans = parameters.containment is not None
+        self._with_spans = with_spans or parameters.containment is not None
         self._kernel = SignatureKernel(
             parameters.n_permutations, parameters.seed, shingle_tokens=parameters.shingle_tokens
         )

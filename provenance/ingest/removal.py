@@ -20,9 +20,13 @@ from provenance.dedup.documents import MOVE_DOCUMENTS, SETTLE_CLUSTERS, moved
 from provenance.dedup.incremental import remove_contents
 from provenance.dedup.parameters import DedupParameters
 from provenance.errors import UnknownName
+from provenance.evidence.settle import settle
 from provenance.ids import uuid_array
 from provenance.ingest.errors import DocumentsAreParents, DocumentsInUse
-from provenance.store.store import Store, registered
+from provenance.laundering.follow import compare_again
+from provenance.laundering.index import unindex
+from provenance.laundering.roles import IS_OUTPUT
+from provenance.store.store import Store, fetch_ids, registered
 
 #: Contents that are taken out of the buckets at a time: the buckets of so many are held in memory.
 _CONTENTS = 200_000
@@ -64,6 +68,18 @@ _NOTE_IN_RUNS = """
     )
     FROM (SELECT ingest_id, count(*) AS n FROM document SEMI JOIN doomed USING (document_id) GROUP BY ALL) r
     WHERE ingest.ingest_id = r.ingest_id
+"""
+_ALIKE = """
+    SELECT DISTINCT document_id FROM laundering
+    WHERE document_id NOT IN (SELECT document_id FROM doomed) AND synthetic_id IN (
+        SELECT document_id FROM doomed
+        UNION ALL SELECT synthetic_id FROM laundering SEMI JOIN doomed USING (document_id)
+    )
+"""
+_FORGET_OUTPUTS = "DELETE FROM laundering WHERE synthetic_id IN (SELECT document_id FROM doomed)"
+_OUTPUTS = f"""
+    SELECT content_id FROM document SEMI JOIN doomed USING (document_id)
+    WHERE {IS_OUTPUT} AND content_id NOT IN (SELECT content_id FROM lost_content)
 """
 _DELETE = (
     """DELETE FROM parent WHERE document_id IN (SELECT document_id FROM doomed)
@@ -183,7 +199,13 @@ def remove_doomed(connection: Connection, parameters: DedupParameters) -> Remove
     raw = _raw(connection)
     _refuse_where_used(raw)
     _refuse_where_parents(raw)
-    return erase_doomed(connection, parameters)
+    alike = fetch_ids(connection, _ALIKE)
+    raw.execute(_FORGET_OUTPUTS)
+    removed = erase_doomed(connection, parameters)
+    if alike.num_rows:  # what was taken for laundered text of these is so no more
+        compare_again(connection, alike, parameters)
+        settle(connection, alike)
+    return removed
 
 
 def erase_doomed(connection: Connection, parameters: DedupParameters) -> Removed:
@@ -191,6 +213,7 @@ def erase_doomed(connection: Connection, parameters: DedupParameters) -> Removed
     raw = _raw(connection)
     for statement in (_AFFECTED, _LOST_CONTENTS):
         raw.execute(statement)
+    outputs = fetch_ids(connection, _OUTPUTS)
     removed = Removed(
         _count(raw, "SELECT count(*) FROM doomed"),
         _count(raw, "SELECT count(*) FROM lost_content"),
@@ -205,6 +228,8 @@ def erase_doomed(connection: Connection, parameters: DedupParameters) -> Removed
         raw.execute(statement)
     for table in ("moved", "affected", "lost_content", "doomed"):
         raw.execute(f"DROP TABLE temp.{table}")
+    if parameters.containment is None and outputs.num_rows:
+        unindex(connection, outputs)
     return removed
 
 

@@ -33,6 +33,7 @@ from provenance.ingest.sources import require_source
 from provenance.ingest.tombstones import read_tombstones
 from provenance.ingest.validate import Defaults
 from provenance.ingest.write import BatchWriter, Counts
+from provenance.laundering.index import is_indexed
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
 from provenance.store import schema
@@ -159,6 +160,7 @@ class _Retry:
             stated_at = started_at(connection, self.ingest_id)
             self.defaults = _defaults(connection, self.ingest_id, original)
             self.tombstones = read_tombstones(connection)
+            self.has_outputs = is_indexed(connection)
         self.writer = BatchWriter(
             store, ingest_id=self.ingest_id, source=original.source, stated_at=stated_at, tombstones=self.tombstones
         )
@@ -174,6 +176,7 @@ class _Retry:
             self.options.mapping,
             self.store.dedup,
             tombstones=self.tombstones,
+            with_spans=self.has_outputs,
         )
         with self.store.read() as connection:
             kept = kept_records(connection, self.selection)

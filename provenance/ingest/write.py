@@ -26,11 +26,12 @@ from provenance.ingest.prepare import Batch
 from provenance.ingest.readers.base import Ground
 from provenance.ingest.sources import require_source
 from provenance.ingest.tombstones import Tombstones, count_tombstones, read_tombstones
+from provenance.laundering.follow import compare_ingested
 from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
 from provenance.records import RANK_DECLARED
 from provenance.store import schema
-from provenance.store.store import Store, staged
+from provenance.store.store import Store, fetch_ids, staged
 
 _PRESENT_DOCUMENTS = "SELECT i.row FROM incoming i WHERE i.document_id IN (SELECT document_id FROM document)"
 _PRESENT_CONTENTS = "SELECT i.row FROM incoming i WHERE i.content_id IN (SELECT content_id FROM content)"
@@ -65,6 +66,11 @@ _NEW_PARENTS = """
     INSERT INTO parent BY NAME
     SELECT DISTINCT p.* FROM incoming p ANTI JOIN parent USING (document_id, parent_id, relation)
     WHERE p.parent_id NOT IN (SELECT document_id FROM tombstone)
+"""
+
+_COMPARED = """
+    SELECT DISTINCT document_id FROM laundering WHERE document_id IN (SELECT parent_id FROM incoming)
+       OR synthetic_id IN (SELECT document_id FROM incoming)
 """
 
 _BY_THE_RECORD = Ground("declared by the record")
@@ -123,8 +129,9 @@ class BatchWriter:
         self._add_documents(connection, fresh, regrouped)
         n_amended = self._amender.amend(connection, present) if present.num_rows else 0
         self._add_claims(connection, batch, fresh)
-        self._add_parents(connection, batch)
-        self._settle(connection, fresh)
+        linked = self._add_parents(connection, batch)
+        found = self._compare_with_outputs(connection, batch, fresh)
+        self._settle(connection, fresh, pa.concat_tables([linked, found]))
         self._add_refused(connection, batch)
         n_quarantined = len(batch.refused_at)
         return Counts(
@@ -221,17 +228,25 @@ class BatchWriter:
             stated_at=self.stated_at,
         )
 
-    def _settle(self, connection: Connection, fresh: pa.Table) -> None:
-        """Resolve new documents where more than their declared origin is claimed of their source or ingest."""
+    def _compare_with_outputs(self, connection: Connection, batch: Batch, fresh: pa.Table) -> pa.Table:
+        """Look for laundered text; return the documents, new and old, for which that changed anything."""
+        documents = fresh.select(["content_id", "origin"])
+        return compare_ingested(connection, documents, batch.contents, batch.features.spans, self.parameters)
+
+    def _settle(self, connection: Connection, fresh: pa.Table, found: pa.Table) -> None:
+        """Resolve what laundered text changed, and new documents of whose source or ingest more is claimed."""
         about = schema.evidence.c
         concerns = (about.source == self.source) | (about.ingest_id == self.ingest_id)
         stronger = select(func.count()).where(concerns, (about.rank > RANK_DECLARED) | about.retracts.is_not(None))
         if fresh.num_rows and connection.execute(stronger).scalar_one():
-            settle(connection, fresh.select(["document_id"]))
+            found = pa.concat_tables([found, fresh.select(["document_id"])])
+        if found.num_rows:
+            settle(connection, found)
 
-    def _add_parents(self, connection: Connection, batch: Batch) -> None:
+    def _add_parents(self, connection: Connection, batch: Batch) -> pa.Table:
+        """Insert parents; return the documents, compared with outputs before, that turn out to be prompts of these."""
         if not batch.parents:
-            return
+            return pa.table({"document_id": pa.array([], pa.uuid())})
         rows = {
             "document_id": uuid_array([document for document, _, _ in batch.parents]),
             "parent_id": uuid_array([parent for _, parent, _ in batch.parents]),
@@ -239,6 +254,7 @@ class BatchWriter:
         }
         with staged(connection, incoming=pa.table(rows)) as raw:
             raw.execute(_NEW_PARENTS)
+            return fetch_ids(connection, _COMPARED)
 
     def _add_refused(self, connection: Connection, batch: Batch) -> None:
         """Keep refused records; the same record of the same file is kept once, however often it is ingested."""

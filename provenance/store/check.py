@@ -13,6 +13,7 @@ from provenance.dedup.clusters import components
 from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_ORDER
 from provenance.evidence.resolve import RESOLVED
 from provenance.ids import as_uuid, id_bytes, id_values
+from provenance.laundering.roles import IS_OUTPUT, MIN_WORDS, PENDING
 from provenance.lineage.errors import LineageCycle
 from provenance.lineage.generations import ancestries, stored_ancestries
 from provenance.store.store import Store, fetch, registered
@@ -101,6 +102,25 @@ _CHECKS: tuple[tuple[str, str], ...] = (
     (
         "takedown: the file was written anew since; if not: provenance takedown --finish",
         "SELECT value::VARCHAR FROM setting WHERE name = 'rewrite_pending'",
+    ),
+    _dangling("span", "content_no", "signature", "content_no"),
+    (
+        "span: every text of a model is in the index; if not: provenance laundering --rescan",
+        f"""SELECT content_id::VARCHAR FROM content WHERE n_words >= {MIN_WORDS}
+              AND content_id IN (SELECT content_id FROM document WHERE {IS_OUTPUT})
+              AND content_no NOT IN (SELECT content_no FROM span)""",
+    ),
+    _duplicates("laundering", "document_id", "synthetic_id"),
+    _dangling("laundering", "document_id", "document", "document_id"),
+    (
+        "laundering: every likeness is to a model's text, or to one that was taken down",
+        f"""SELECT synthetic_id::VARCHAR FROM laundering
+            WHERE synthetic_id NOT IN (SELECT document_id FROM document WHERE {IS_OUTPUT}
+                                       UNION ALL SELECT document_id FROM tombstone)""",
+    ),
+    (
+        "laundering: everything was compared with every model's text; if not: provenance laundering --rescan",
+        f"SELECT value::VARCHAR FROM setting WHERE name = '{PENDING}'",
     ),
     _dangling("training_run", "training_set", "training_set", "name"),
     _dangling("training_run", "model", "model", "name"),

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from provenance import __version__
 from provenance.dedup.parameters import DedupParameters
 from provenance.errors import NotAStore, StoreDamaged, StoreExists, StoreNotMade, StoreReadOnly, StoreWriteFailed
+from provenance.ids import id_values, uuid_array
 from provenance.store import migrate, schema, views
 from provenance.store.connection import first_line, open_engine, someone_waits, wait_until_served
 from provenance.store.files import draft_of
@@ -38,6 +39,8 @@ _CANNOT_WRITE = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryEx
 
 #: Any row: columns of a newer revision were not filled.
 _UNSETTLED = "SELECT 1 FROM document WHERE origin = 'human' AND human_ancestry IS NULL LIMIT 1"
+
+_OUTPUTS = "SELECT 1 FROM document WHERE origin = 'synthetic' LIMIT 1"
 
 
 def utc_now() -> datetime:
@@ -138,6 +141,7 @@ class Store:
             If the store is newer than this program.
         """
         from provenance.evidence.settle import settle
+        from provenance.laundering.follow import set_pending
 
         target = Path(path)
         engine = open_engine(target, writable=True, wait_s=wait_s)
@@ -150,6 +154,8 @@ class Store:
                 migrate.upgrade(connection)
                 connection.commit()
                 after = migrate.store_revision(connection, target)
+                if after != before and connection.exec_driver_sql(_OUTPUTS).first() is not None:
+                    set_pending(connection, is_pending=True)  # texts are not read for a migration
                 if after != before or connection.exec_driver_sql(_UNSETTLED).first() is not None:
                     settle(connection)  # what a new rule makes of old claims; also after a kill between the two
                     connection.commit()
@@ -302,6 +308,12 @@ def fetch(connection: Connection, statement: Executable | str, parameters: Mappi
         result = connection.execute(executable, parameters or {}, execution_options=as_arrow)
     table: pa.Table = result.arrow
     return table
+
+
+def fetch_ids(connection: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    """Return the ids that a trusted query gives in its one column as UUIDs: DuckDB gives UUIDs to Arrow as text."""
+    rows = fetch(connection, text(f"SELECT COLUMNS(*)::BLOB FROM ({query})"), parameters)
+    return pa.table({rows.column_names[0]: uuid_array(id_values(rows.column(0)))})
 
 
 def arrow_batches(connection: Connection, statement: ClauseElement, *, size: int) -> Iterator[pa.RecordBatch]:

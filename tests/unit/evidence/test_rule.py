@@ -68,6 +68,10 @@ def outcome(claims: list[dict[str, Any]], gone: set[int], *, is_laundered: bool)
     return won["origin"], won["generation"], won["model"], rank, None
 
 
+#: Output that was taken down: what is like it is not judged anew.
+TAKEN_DOWN = "00000000-0000-0000-0000-00000000000a"
+
+
 def state_all(store: Store, drawn: list[dict[str, Any]], laundered: set[int]) -> None:
     """Write drawn claims about three documents of two ingests of one source, and output that they resemble."""
     documents = [str(row["document_id"]) for row in rows(store, "SELECT document_id FROM document ORDER BY 1")]
@@ -85,8 +89,8 @@ def state_all(store: Store, drawn: list[dict[str, Any]], laundered: set[int]) ->
             ids += state_claims(connection, [claim], stated_at=NOW + timedelta(hours=one["hour"]))
         for one in laundered:
             connection.exec_driver_sql(
-                "INSERT INTO laundering VALUES (?::UUID, uuid(), 'same text', 1, 9, 'conflict', 'none', now())",
-                (documents[one],),
+                "INSERT INTO laundering VALUES (?::UUID, ?::UUID, 'same text', 1, 9, 'conflict', 'none', now())",
+                (documents[one], TAKEN_DOWN),
             )
 
 
@@ -96,6 +100,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with Store.create(tmp_path_factory.mktemp("rule") / "s.duckdb") as store:
         ingest(store, prose_records(2), origin="unknown")
         ingest(store, prose_records(1, start=2), origin="unknown", name="second")
+        with store.transaction() as connection:
+            connection.exec_driver_sql(
+                f"INSERT INTO takedown VALUES ('{TAKEN_DOWN}', '{{}}', 'asked', 'ann', now(), '{{}}')"
+            )
+            connection.exec_driver_sql(
+                f"INSERT INTO tombstone VALUES ('{TAKEN_DOWN}', '{TAKEN_DOWN}', uuid(), 'bot', 'synthetic', 9, true)"
+            )
         yield store
 
 

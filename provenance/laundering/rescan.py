@@ -1,0 +1,89 @@
+"""The comparison of everything with every output made anew, a bounded number of texts at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from provenance.dedup.parameters import DedupParameters
+from provenance.evidence.settle import settle
+from provenance.laundering.follow import set_pending
+from provenance.laundering.index import index_outputs, outputs_with, pick_spans, text_batches
+from provenance.laundering.judge import judge
+from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT
+from provenance.laundering.search import candidates_of, similar_hits, span_hits
+from provenance.store.store import Store, fetch, fetch_ids, registered
+
+_CANDIDATES = f"SELECT content_id FROM document WHERE {IS_CANDIDATE}"
+_OUTPUTS = f"SELECT DISTINCT content_id FROM document WHERE {IS_OUTPUT}"
+_COUNTS = f"""
+    SELECT count(DISTINCT document_id) FILTER (verdict = '{CONFLICT}') AS n_conflicts,
+           count(DISTINCT document_id) FILTER (verdict <> '{CONFLICT}') AS n_memorised FROM laundering
+"""
+_CONFLICTS = f"SELECT DISTINCT document_id FROM laundering WHERE verdict = '{CONFLICT}'"
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """What a comparison of everything found.
+
+    Attributes
+    ----------
+    n_texts : texts that were compared with models' texts
+    n_outputs : texts of models
+    n_conflicts, n_memorised : documents that are laundered text, and that models repeat
+    n_changed : documents of which that was not known, or is no more
+    """
+
+    n_texts: int
+    n_outputs: int
+    n_conflicts: int
+    n_memorised: int
+    n_changed: int
+
+
+def rescan(store: Store, *, progress: Callable[[int, int], None] | None = None) -> Rescanned:
+    """Compare every document with every output, in one transaction.
+
+    Parameters
+    ----------
+    progress : is told how many texts of how many are done
+    """
+    with store.transaction() as connection:
+        return rescan_in(connection, store.dedup, progress=progress)
+
+
+def rescan_in(
+    connection: Connection, parameters: DedupParameters, *, progress: Callable[[int, int], None] | None = None
+) -> Rescanned:
+    """Compare every document with every output in the caller's transaction; see `rescan`."""
+    with registered(connection) as raw:
+        raw.execute(f"CREATE OR REPLACE TEMP TABLE conflict_before AS {_CONFLICTS}")
+        raw.execute("DELETE FROM laundering WHERE synthetic_id NOT IN (SELECT document_id FROM tombstone)")
+    if parameters.containment is None:
+        index_outputs(connection)
+    outputs = fetch_ids(connection, _OUTPUTS)
+    todo = candidates_of(connection, _CANDIDATES)
+    found = [similar_hits(connection, outputs, parameters)]
+    n_done = 0
+    for rows in text_batches(connection, todo) if outputs.num_rows else ():
+        found.append(
+            span_hits(connection, rows, pick_spans(rows["text"]), lambda hashes: outputs_with(connection, hashes))
+        )
+        n_done += rows.num_rows
+        if progress is not None:
+            progress(n_done, todo.num_rows)
+    judge(connection, pa.concat_tables(found))
+    set_pending(connection, is_pending=False)
+    changed = fetch_ids(
+        connection,
+        f"""(({_CONFLICTS}) EXCEPT FROM conflict_before) UNION ALL (FROM conflict_before EXCEPT ({_CONFLICTS}))""",
+    )
+    with registered(connection) as raw:
+        raw.execute("DROP TABLE temp.conflict_before")
+    settle(connection, changed)
+    [counts] = fetch(connection, _COUNTS).to_pylist()
+    return Rescanned(todo.num_rows, outputs.num_rows, **counts, n_changed=changed.num_rows)
