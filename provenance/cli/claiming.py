@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import cell, print_json, print_table, say
+from provenance.cli.output import cell, counted, print_json, print_table, say
 
 if TYPE_CHECKING:
     from provenance.evidence.claims import SubjectKind
@@ -98,13 +98,9 @@ def report(stated: Stated, *, as_json: bool) -> None:
         return
     shown = ", ".join(map(str, stated.ids[:3])) + (", ..." if len(stated.ids) > 3 else "")
     say(
-        f"stated {_counted(len(stated.ids), 'claim')} ({shown}) about {_counted(stated.n_documents, 'document')}: "
+        f"stated {counted(len(stated.ids), 'claim')} ({shown}) about {counted(stated.n_documents, 'document')}: "
         f"{settled.n_changed:,} changed, and {settled.n_dependent:,} of models trained on them"
     )
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 @app.command("claims")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import percent, print_json, print_table, say, say_progress, warn_of_uncompared
+from provenance.cli.output import counted, percent, print_json, print_table, say, say_progress, warn_of_uncompared
 
 if TYPE_CHECKING:
     from provenance.laundering.listing import Listing
@@ -36,8 +36,8 @@ def laundering(
         if rescan:
             done = compare_all(store, progress=say_progress)
             say(
-                f"compared {done.n_texts:,} texts with {done.n_outputs:,} texts of models: {done.n_changed:,} "
-                "documents are in conflict that were not, or no more"
+                f"compared {counted(done.n_texts, 'text')} with {counted(done.n_outputs, 'text')} of models; in "
+                f"conflict that were not, or no more: {counted(done.n_changed, 'document')}"
             )
         warn_of_uncompared(store)
         found = list_laundering(store, model=model, verdict=verdict, most=None if as_json else _SHOWN)
@@ -62,8 +62,8 @@ def _show(found: Listing) -> None:
     n_pairs = "The first pairs" if len(shown) == _SHOWN else "Pairs"
     print_table(names, shown, title=n_pairs)
     print(
-        f"{found.totals['conflict']:,} documents in conflict: no human quota takes them. "
-        f"{found.totals['memorisation']:,} that models repeat: they stay what they are."
+        f"{counted(found.totals['conflict'], 'document')} in conflict, which no human quota takes; "
+        f"{counted(found.totals['memorisation'], 'document')} that models repeat, which are people's all the same"
     )
 
 

@@ -27,6 +27,11 @@ def say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with what it counts: `1 claim`, `2 claims`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def say_progress(n_done: int, n_all: int) -> None:
     """Say how far something is with its texts, unless it is at its end."""
     if n_done < n_all:

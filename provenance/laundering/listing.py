@@ -63,9 +63,10 @@ def list_laundering(
     """
     with store.read() as connection:
         known = fetch(connection, _MODELS)["name"].to_pylist()
-        for kind, name, names in (("model", model, known), ("verdict", verdict, list(VERDICTS))):
-            if name is not None and name not in names:
-                raise UnknownName(kind, name, names)
+        if model is not None and model not in known:
+            raise UnknownName("model", model, known)
+        if verdict is not None and verdict not in VERDICTS:
+            raise UnknownName("verdict", verdict, hint=f"Expected {' or '.join(VERDICTS)}.")
         given = {"model": model, "verdict": verdict}
         totals = {row["verdict"]: row["n"] for row in fetch(connection, _TOTALS, given).to_pylist()}
         rows = fetch(connection, _ROWS, {**given, "kinds": list(KINDS), "most": most})

@@ -6,7 +6,7 @@ asked of labels, so that it shows what a model repeats whoever wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,10 +35,17 @@ _TRAINED_ON = f"""
     JOIN content c USING (content_id)
     WHERE i.training_set IN (SELECT name FROM wanted) AND c.n_words >= {MIN_WORDS} ORDER BY c.content_no
 """
-_DOCUMENTS = """
-    SELECT c.content_no, min(d.document_id)::VARCHAR AS document_id,
-           arg_min(d.source, d.document_id) AS source, arg_min(d.external_id, d.document_id) AS external_id
-    FROM content c JOIN wanted USING (content_no) JOIN document d USING (content_id) GROUP BY c.content_no
+_WRITTEN = """
+    SELECT c.content_no, min(d.document_id)::VARCHAR AS id
+    FROM content c SEMI JOIN wanted USING (content_no) JOIN document d USING (content_id)
+    WHERE d.model = :model GROUP BY c.content_no
+"""
+_SOURCES = """
+    SELECT c.content_no, min(d.document_id)::VARCHAR AS document_id, arg_min(d.source, d.document_id) AS source,
+           arg_min(d.external_id, d.document_id) AS external_id
+    FROM content c SEMI JOIN wanted USING (content_no) JOIN document d USING (content_id)
+    WHERE d.document_id IN (SELECT document_id FROM training_set_item SEMI JOIN sets USING (training_set))
+    GROUP BY c.content_no
 """
 
 
@@ -115,7 +122,7 @@ def measure_memorisation(
         with staged(connection, wanted=pa.table({"name": pa.array(sets)})):
             todo = fetch(connection, _TRAINED_ON)
         closest = _closest(connection, written, todo, progress)
-        repeated = _named(connection, closest)
+        repeated = _named(connection, closest, model, sets)
     n_words = sum(one.n_words for one in repeated)
     return Memorisation(
         model, tuple(sets), written.num_rows, len(repeated), sum(rows["n_words"].to_pylist()), n_words, repeated
@@ -170,12 +177,14 @@ def _closest(
     return found
 
 
-def _named(connection: Connection, found: dict[int, _Found]) -> list[Repeated]:
-    numbers = sorted({*found, *(one.trained_on for one in found.values())})
-    with staged(connection, wanted=pa.table({"content_no": pa.array(numbers, pa.uint32())})):
-        documents = {row.pop("content_no"): row for row in fetch(connection, _DOCUMENTS).to_pylist()}
+def _named(connection: Connection, found: dict[int, _Found], model: str, sets: Sequence[str]) -> list[Repeated]:
+    numbers = pa.array(sorted({*found, *(one.trained_on for one in found.values())}), pa.uint32())
+    tables = {"wanted": pa.table({"content_no": numbers}), "sets": pa.table({"training_set": pa.array(sets)})}
+    with staged(connection, **tables):
+        written = {row["content_no"]: row["id"] for row in fetch(connection, _WRITTEN, {"model": model}).to_pylist()}
+        sources = {row.pop("content_no"): row for row in fetch(connection, _SOURCES).to_pylist()}
     rows = [
-        Repeated(documents[number]["document_id"], documents[one.trained_on], one.kind, one.score, one.n_words)
+        Repeated(written[number], sources[one.trained_on], one.kind, one.score, one.n_words)
         for number, one in found.items()
     ]
     return sorted(rows, key=lambda one: (-one.n_words, one.written))
