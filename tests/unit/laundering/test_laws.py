@@ -58,7 +58,7 @@ def kind_of(text: str, output: str, *, quoted: Iterable[str] = ()) -> str | None
         common = set().union(*(runs(text.split(), n) for text in quoted)) if quoted else set()
         left[n] = [runs(one, n) - common, runs(other, n) - common]
     smaller, known = (one, left[13][1]) if len(one) <= len(other) else (other, left[13][0])
-    if in_runs(smaller, known, 13) >= 0.5 * len(smaller):
+    if in_runs(smaller, known, 13) >= 0.25 * len(smaller):
         return "containment"
     return "shared span" if in_runs(one, left[50][1], 50) else None
 
