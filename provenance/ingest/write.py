@@ -29,6 +29,7 @@ from provenance.ingest.tombstones import Tombstones, count_tombstones, read_tomb
 from provenance.laundering.follow import compare_ingested
 from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
+from provenance.lineage.parents import add_parents
 from provenance.records import RANK_DECLARED
 from provenance.store import schema
 from provenance.store.store import Store, fetch_ids, staged
@@ -62,12 +63,6 @@ _NEW_QUARANTINE = """
     SELECT DISTINCT ON (r.quarantine_id) r.* FROM refused r
     WHERE r.quarantine_id NOT IN (SELECT quarantine_id FROM quarantine)
 """
-_NEW_PARENTS = """
-    INSERT INTO parent BY NAME
-    SELECT DISTINCT p.* FROM incoming p ANTI JOIN parent USING (document_id, parent_id, relation)
-    WHERE p.parent_id NOT IN (SELECT document_id FROM tombstone)
-"""
-
 _COMPARED = """
     SELECT DISTINCT document_id FROM laundering WHERE document_id IN (SELECT parent_id FROM incoming)
        OR synthetic_id IN (SELECT document_id FROM incoming)
@@ -121,6 +116,8 @@ class BatchWriter:
         ------
         TakenDownMeanwhile
             If something in it was taken down after the run began.
+        LineageCycle
+            If a document of it would stand among its own ancestors.
         """
         self._refuse_what_is_taken_down(connection, batch)
         fresh, present = self._split(connection, batch.documents)
@@ -247,13 +244,12 @@ class BatchWriter:
         """Insert parents; return the documents, compared with outputs before, that turn out to be prompts of these."""
         if not batch.parents:
             return pa.table({"document_id": pa.array([], pa.uuid())})
-        rows = {
+        add_parents(connection, batch.parents)
+        pairs = {
             "document_id": uuid_array([document for document, _, _ in batch.parents]),
             "parent_id": uuid_array([parent for _, parent, _ in batch.parents]),
-            "relation": pa.array([relation for _, _, relation in batch.parents]),
         }
-        with staged(connection, incoming=pa.table(rows)) as raw:
-            raw.execute(_NEW_PARENTS)
+        with staged(connection, incoming=pa.table(pairs)):
             return fetch_ids(connection, _COMPARED)
 
     def _add_refused(self, connection: Connection, batch: Batch) -> None:

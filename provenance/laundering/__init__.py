@@ -2,9 +2,9 @@
 
 Every document that is claimed to be people's, or of which nobody claims anything, is compared with every *output*: a
 text that is known to be a model's (not merely taken for one by a detector, whose word must not spread). Four kinds of
-likeness count, from 13 words on: the same text, a near-duplicate, containment (a quarter of the shorter text stands in the
-other, in runs of 13 words and more), and a shared span of 50 words and more. Pairs are judged one by one, never through
-a cluster. Each is a conflict, unless the document was there first:
+likeness count, from 13 words on: the same text, a near-duplicate, containment (a quarter of the shorter text stands in
+the other, in runs of 13 words and more), and a shared span of 50 words and more. Pairs are judged one by one, never
+through a cluster. Each is a conflict, unless the document was there first:
 
 - `prompt`: the output was made from it;
 - `in training set`: the output's model, or a model behind it, was trained on the text;

@@ -23,8 +23,8 @@ class LineageCycle(ProvenanceError, ValueError):
         if len(steps) > 2 * _SHOWN:
             steps[_SHOWN:-_SHOWN] = [f"({len(steps) - 2 * _SHOWN:,} more)"]
         return (
-            f"A circle in the lineage: {' -> '.join(steps)}. Nothing was changed. Nothing can come from itself: "
-            "take back the claim or correct the parent that closes the circle."
+            f"A circle in the lineage: {' -> '.join(steps)}. What closes it was not stored. Nothing can come from "
+            "itself: take back the claim or correct the parent that closes the circle."
         )
 
 
