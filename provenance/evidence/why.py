@@ -25,11 +25,11 @@ _DOCUMENT = """
 _CLAIMS = """
     SELECT claim_id::VARCHAR AS claim_id, subject_kind, origin, generation, model, method, grade, rank, confidence,
            author, stated_at, note, support_digest, support_uri, retracts::VARCHAR AS retracts, is_retracted
-    FROM claims
-    WHERE (subject_kind = 'document' AND document_id = CAST(:document AS UUID))
-       OR (subject_kind = 'ingest' AND ingest_id = CAST(:ingest AS UUID))
-       OR (subject_kind = 'source' AND source = :source)
-    ORDER BY stated_at DESC, claim_id DESC
+    FROM (
+        FROM claims WHERE document_id = CAST(:document AS UUID)  -- one condition a scan: OR would read all columns
+        UNION ALL FROM claims WHERE ingest_id = CAST(:ingest AS UUID)
+        UNION ALL FROM claims WHERE source = :source
+    ) ORDER BY stated_at DESC, claim_id DESC
 """
 _LAUNDERED = """
     SELECT synthetic_id::VARCHAR AS synthetic_id, model, kind, score, n_words, verdict, ground, found_at

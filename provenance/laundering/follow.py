@@ -27,7 +27,7 @@ from provenance.store import schema
 from provenance.store.store import fetch, fetch_ids, registered, staged
 
 #: Texts of so many bytes are read when a text becomes known as a model's; beyond, that waits for a rescan.
-_AT_ONCE_BYTES = 128 << 20
+AT_ONCE_BYTES = 128 << 20
 
 #: Documents whose part in the comparison is another now than before `relabelled` was written; see `settle`.
 TURNED = f"""
@@ -49,26 +49,23 @@ _FREED = """
     SELECT h.content_id FROM laundering l JOIN turned t ON t.document_id = l.synthetic_id AND t.was_output
     JOIN document h ON h.document_id = l.document_id
 """
-_NO_MORE = "SELECT document_id FROM turned WHERE NOT is_candidate"
 #: Documents to judge anew: those whose claims changed, and all that are like the same outputs.
 _JUDGED_ANEW = """
     WITH own AS (SELECT synthetic_id, document_id FROM laundering WHERE document_id IN (SELECT document_id FROM given)
                     OR synthetic_id IN (SELECT document_id FROM given))
     SELECT DISTINCT document_id FROM laundering WHERE synthetic_id IN (SELECT synthetic_id FROM own)
-    UNION SELECT document_id FROM turned WHERE NOT is_candidate
 """
 _NUMBERS = f"""
     SELECT content_no FROM content WHERE content_id IN (SELECT content_id FROM turned WHERE is_output)
       AND n_words >= {MIN_WORDS}
 """
-_ENTERED_SINCE = f"""
-    SELECT content_id FROM document JOIN ingest USING (ingest_id) WHERE {IS_CANDIDATE} AND started_at >= (
+_SINCE = f"""
+    FROM document WHERE {IS_CANDIDATE} AND ingest_id IN (SELECT ingest_id FROM ingest WHERE started_at >= (
         SELECT min(i.started_at) FROM document d SEMI JOIN turned t ON t.document_id = d.document_id AND t.is_output
-        JOIN ingest i USING (ingest_id))
+        JOIN ingest i USING (ingest_id)))
 """
-_BYTES_SINCE = f"""
-    SELECT coalesce(sum(n_bytes), 0)::BIGINT AS n_bytes FROM content WHERE content_id IN ({_ENTERED_SINCE})
-"""
+_ENTERED_SINCE = f"SELECT content_id {_SINCE}"
+_BYTES_SINCE = f"SELECT coalesce(sum(n_bytes), 0)::BIGINT AS n_bytes {_SINCE}"
 _OTHERS_WITH = """
     SELECT content_no FROM span WHERE hash IN (
         SELECT hash FROM span WHERE content_no IN (SELECT content_no FROM wanted)
@@ -123,7 +120,7 @@ def follow(connection: Connection, documents: pa.Table | None) -> pa.Table | Non
     has_rows = bool(fetch(connection, "SELECT 1 FROM laundering LIMIT 1").num_rows)
     if not (has_turned or has_rows):
         return None
-    parameters = _parameters(connection)
+    parameters = parameters_of(connection)
     hits = _hits_of_turned(connection, parameters) if has_turned else HIT.empty_table()
     everything = "SELECT DISTINCT document_id FROM laundering"
     if documents is None:
@@ -186,7 +183,7 @@ def _compared_with_new(connection: Connection, outputs: pa.Table, parameters: De
     if parameters.containment is not None:
         return [_older(connection, outputs)]
     [size] = fetch(connection, _BYTES_SINCE)["n_bytes"].to_pylist()
-    if size > _AT_ONCE_BYTES:
+    if size > AT_ONCE_BYTES:
         set_pending(connection, is_pending=True)
         return []
     todo = candidates_of(connection, _ENTERED_SINCE)
@@ -227,7 +224,8 @@ def _rows_of(texts: pa.Table, documents: pa.Table) -> npt.NDArray[np.int64]:
     return np.array([row for row, one in enumerate(ids) if one in wanted], dtype=np.int64)
 
 
-def _parameters(connection: Connection) -> DedupParameters:
+def parameters_of(connection: Connection) -> DedupParameters:
+    """Return the parameters of the store's near-duplicate search."""
     with registered(connection):
         value = connection.execute(select(schema.setting.c.value).where(schema.setting.c.name == "dedup")).scalar_one()
     return DedupParameters(**value)

@@ -93,6 +93,8 @@ def unindex(connection: Connection, contents: pa.Table) -> None:
     ----------
     contents : column content_id
     """
+    if not contents.num_rows:
+        return
     with staged(connection, looked_at=contents):
         numbers = fetch(connection, _NO_OUTPUTS)["content_no"]
     if len(numbers):

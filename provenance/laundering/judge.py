@@ -63,15 +63,19 @@ _OUTPUTS = f"""
 # known changes nothing.
 _VOUCHED = """
     CREATE OR REPLACE TEMP TABLE vouched AS
-    WITH live AS (
-        FROM evidence WHERE origin = 'human' AND rank >= 3 AND retracts IS NULL
+    WITH d AS (SELECT document_id, ingest_id, source FROM document SEMI JOIN concerned USING (document_id)),
+    c AS (  -- one condition a scan: together they would read all columns of all claims
+        FROM evidence WHERE document_id IN (SELECT document_id FROM d)
+        UNION ALL FROM evidence WHERE ingest_id IN (SELECT ingest_id FROM d)
+        UNION ALL FROM evidence WHERE source IN (SELECT source FROM d)
+    ),
+    live AS (
+        FROM c WHERE origin = 'human' AND rank >= 3 AND retracts IS NULL
             AND evidence_id NOT IN (SELECT retracts FROM evidence WHERE retracts IS NOT NULL)
     )
-    SELECT document_id FROM document WHERE document_id IN (SELECT document_id FROM concerned) AND (
-        document_id IN (SELECT document_id FROM live WHERE subject_kind = 'document')
-        OR ingest_id IN (SELECT ingest_id FROM live WHERE subject_kind = 'ingest')
-        OR source IN (SELECT source FROM live WHERE subject_kind = 'source')
-    )
+    SELECT document_id FROM d WHERE document_id IN (SELECT document_id FROM live WHERE document_id IS NOT NULL)
+        OR ingest_id IN (SELECT ingest_id FROM live WHERE ingest_id IS NOT NULL)
+        OR source IN (SELECT source FROM live WHERE source IS NOT NULL)
 """
 #: Our models, and those whose text is in their training sets.
 LEARNT_FROM = """

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from provenance.dedup.parameters import DedupParameters
 from provenance.evidence.settle import settle
-from provenance.laundering.follow import set_pending
+from provenance.laundering.follow import AT_ONCE_BYTES, parameters_of, set_pending
 from provenance.laundering.index import index_outputs, outputs_with, pick_spans, text_batches
 from provenance.laundering.judge import judge
 from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT
@@ -54,6 +54,17 @@ def rescan(store: Store, *, progress: Callable[[int, int], None] | None = None) 
     """
     with store.transaction() as connection:
         return rescan_in(connection, store.dedup, progress=progress)
+
+
+def rescan_if_small(connection: Connection) -> None:
+    """Compare everything where that takes a second or two, otherwise note that it is to be done."""
+    if not fetch(connection, f"{_OUTPUTS} LIMIT 1").num_rows:
+        return
+    [n_bytes] = fetch(connection, "SELECT sum(n_bytes)::BIGINT AS n FROM content")["n"].to_pylist()
+    if n_bytes > AT_ONCE_BYTES:
+        set_pending(connection, is_pending=True)
+    else:
+        rescan_in(connection, parameters_of(connection))
 
 
 def rescan_in(

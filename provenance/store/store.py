@@ -40,8 +40,6 @@ _CANNOT_WRITE = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryEx
 #: Any row: columns of a newer revision were not filled.
 _UNSETTLED = "SELECT 1 FROM document WHERE origin = 'human' AND human_ancestry IS NULL LIMIT 1"
 
-_OUTPUTS = "SELECT 1 FROM document WHERE origin = 'synthetic' LIMIT 1"
-
 
 def utc_now() -> datetime:
     """Return the present time in UTC without a zone, as the store keeps all times."""
@@ -141,7 +139,7 @@ class Store:
             If the store is newer than this program.
         """
         from provenance.evidence.settle import settle
-        from provenance.laundering.follow import set_pending
+        from provenance.laundering.rescan import rescan_if_small
 
         target = Path(path)
         engine = open_engine(target, writable=True, wait_s=wait_s)
@@ -154,10 +152,9 @@ class Store:
                 migrate.upgrade(connection)
                 connection.commit()
                 after = migrate.store_revision(connection, target)
-                if after != before and connection.exec_driver_sql(_OUTPUTS).first() is not None:
-                    set_pending(connection, is_pending=True)  # texts are not read for a migration
                 if after != before or connection.exec_driver_sql(_UNSETTLED).first() is not None:
                     settle(connection)  # what a new rule makes of old claims; also after a kill between the two
+                    rescan_if_small(connection)
                     connection.commit()
                 return before, after
         finally:

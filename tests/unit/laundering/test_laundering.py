@@ -255,7 +255,7 @@ def test_what_was_found_outlives_the_takedown_of_the_output(store: Store) -> Non
 def test_a_large_store_is_compared_later_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest(store, [{"id": "first", "text": OUTPUT}], source="dump", origin="unknown")
     crawl(store, copy=OUTPUT, part=" ".join(WORDS[:70]))
-    monkeypatch.setattr(follow, "_AT_ONCE_BYTES", 100)
+    monkeypatch.setattr(follow, "AT_ONCE_BYTES", 100)
     claimed(store, "first", "synthetic", model="bot")
     assert set(found(store)) == {"copy"}, "copies are found by signatures"
     assert [one for one in violations(store) if "compared" in one]
