@@ -22,7 +22,7 @@ _SLICE = 600_000
 _NO_RELABELLED = """
     CREATE OR REPLACE TEMP TABLE relabelled AS
     SELECT document_id, cluster_id, origin, generation, model, evidence_rank, conflict, generation_is_bound,
-           mean_ancestry, human_ancestry
+           mean_ancestry, human_ancestry, rowid AS place
     FROM document LIMIT 0
 """
 _CHOSEN = """
@@ -35,7 +35,7 @@ _CHOSEN_SLICE = """
 """
 _RELABEL = f"""
     INSERT INTO relabelled BY NAME
-    SELECT r.*, d.cluster_id FROM ({resolved_of("FROM chosen")}) r JOIN document d USING (document_id)
+    SELECT r.*, d.cluster_id, d.rowid AS place FROM ({resolved_of("FROM chosen")}) r JOIN document d USING (document_id)
     WHERE (d.origin, d.generation, d.model, d.evidence_rank, d.conflict)
               IS DISTINCT FROM (r.origin, r.generation, r.model, r.evidence_rank, r.conflict)
        OR (d.generation_is_bound, d.mean_ancestry, d.human_ancestry)
@@ -46,7 +46,8 @@ _UPDATE = """
         origin = r.origin, generation = r.generation, model = r.model, evidence_rank = r.evidence_rank,
         conflict = r.conflict, generation_is_bound = r.generation_is_bound, mean_ancestry = r.mean_ancestry,
         human_ancestry = r.human_ancestry
-    FROM relabelled r WHERE document.document_id = r.document_id
+    FROM (FROM relabelled WHERE place BETWEEN $low AND $high) r
+    WHERE document.rowid = r.place AND document.rowid BETWEEN $low AND $high
 """
 _AFFECTED = "CREATE OR REPLACE TEMP TABLE affected AS SELECT DISTINCT cluster_id FROM relabelled"
 _SET_ASIDE = "CREATE OR REPLACE TEMP TABLE relabelled_first AS FROM relabelled"
@@ -110,8 +111,9 @@ def _relabel(connection: Connection, documents: pa.Table | None) -> None:
         raw.execute(TURNED)
         names = [row[0] for row in raw.execute("SELECT DISTINCT model FROM relabelled").fetchall()]
         ensure_models(connection, names)
-        if _count(raw):
-            raw.execute(_UPDATE)
+        # By their places in the file, so that each block is written once; what this transaction inserted lies far off.
+        for (block,) in raw.execute(f"SELECT DISTINCT place // {_SLICE} FROM relabelled ORDER BY ALL").fetchall():
+            raw.execute(_UPDATE, {"low": block * _SLICE, "high": (block + 1) * _SLICE - 1})
 
 
 def _given(connection: Connection, documents: pa.Table) -> Iterator[None]:
