@@ -42,6 +42,8 @@ bench: $(STAMP) ## speed beside datasketch and rensa, ingest of 1 GB, what dedup
 	@$(BIN)/python scripts/bench_mix.py
 	@$(BIN)/python scripts/bench_loader.py
 	@$(BIN)/python scripts/bench_detector.py
+	@$(BIN)/python scripts/bench_laundering.py
+	@$(BIN)/python scripts/bench_evidence.py
 
 clean: ## remove caches, build results and output of the demo and of experiments (not .venv)
 	@rm -rf build dist demo-output experiments-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

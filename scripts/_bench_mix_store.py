@@ -24,6 +24,7 @@ UNSOUND = (
     "content: every text with words has a signature with its number",
     "near_duplicate: every content_a is in signature",
     "near_duplicate: every content_b is in signature",
+    "span: every text of a model is in the index; if not: provenance laundering --rescan",
 )
 #: Share in per mille, source, origin, generation, model, licence class, rank of evidence.
 SOURCES = (
