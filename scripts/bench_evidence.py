@@ -26,7 +26,6 @@ from sqlalchemy import text
 
 #: Changed whenever the claims are others.
 VERSION = 1
-_REPEATS = 5
 #: Most agree with what the source says; some documents change, and some are in conflict.
 _CLAIMS = """
     INSERT INTO evidence BY NAME
@@ -67,7 +66,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure(path: Path) -> dict[str, float]:
+def measure(path: Path, repeats: int) -> dict[str, float]:
     """Return the times on a copy of a store, in seconds, and the largest memory of this process in bytes."""
     from provenance.evidence.settle import settle
     from provenance.evidence.statements import Statement, state
@@ -85,25 +84,25 @@ def measure(path: Path) -> dict[str, float]:
         found["again_s"] = timed(recompute)
         found["n_changed"], found["n_changed_again"] = changed
         store.merge_log()
-        ids = store.fetch(_PEOPLES, {"n": 2 * _REPEATS})["id"].to_pylist()
+        ids = store.fetch(_PEOPLES, {"n": 2 * repeats})["id"].to_pylist()
 
         def relabel(document: str, origin: str) -> Callable[[], Any]:
             claim = Statement(kind="document", subject=document, origin=origin, author="bench", generation=None,
                               method="judged by a person")  # fmt: skip
             return lambda: state(store, [claim])
 
-        found["to_mixed_s"] = median(timed(relabel(one, "mixed")) for one in ids[:_REPEATS])
-        found["to_synthetic_s"] = median(timed(relabel(one, "synthetic")) for one in ids[_REPEATS:])
+        found["to_mixed_s"] = median(timed(relabel(one, "mixed")) for one in ids[:repeats])
+        found["to_synthetic_s"] = median(timed(relabel(one, "synthetic")) for one in ids[repeats:])
     for name, call in (("why_s", ("why", ids[0])), ("lineage_s", ("lineage", ids[0]))):
         command = [sys.executable, "-c", "import sys; from provenance.cli import main; sys.exit(main())", "--store",
                    str(path), *call]  # fmt: skip
-        found[name] = median(timed(partial(_run, command)) for _ in range(_REPEATS))
-    found["why_inside_s"], found["lineage_inside_s"] = inside(path, ids[0])
+        found[name] = median(timed(partial(_run, command)) for _ in range(repeats))
+    found["why_inside_s"], found["lineage_inside_s"] = inside(path, ids[0], repeats)
     found["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return found
 
 
-def inside(path: Path, document: str) -> tuple[float, float]:
+def inside(path: Path, document: str, repeats: int) -> tuple[float, float]:
     """Return the seconds of the two queries alone, in an open store."""
     from provenance.evidence.why import why
     from provenance.lineage.graph import lineage
@@ -111,8 +110,8 @@ def inside(path: Path, document: str) -> tuple[float, float]:
 
     with Store.open(path) as store:
         return (
-            median(timed(lambda: why(store, document)) for _ in range(_REPEATS)),
-            median(timed(lambda: lineage(store, document)) for _ in range(_REPEATS)),
+            median(timed(lambda: why(store, document)) for _ in range(repeats)),
+            median(timed(lambda: lineage(store, document)) for _ in range(repeats)),
         )
 
 
@@ -120,12 +119,12 @@ def _run(command: Sequence[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def in_a_process(path: Path) -> dict[str, float]:
+def in_a_process(path: Path, repeats: int) -> dict[str, float]:
     """Return what `measure` returns of a copy of a store, from a process of its own."""
     copy = path.with_suffix(".copy")
     shutil.copyfile(path, copy)
     try:
-        command = [sys.executable, __file__, "--measure", str(copy)]
+        command = [sys.executable, __file__, "--measure", str(copy), "--repeats", str(repeats)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return measured
@@ -137,14 +136,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the stores, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--docs", type=int, nargs="+", default=[1_000_000, 3_000_000, 10_000_000])
-    parser.add_argument("--folder", type=Path, default=Path("bench"), help="where the stores are kept (default: bench)")
+    parser.add_argument(
+        "--folder", type=Path, help="where the stores are kept (default: beside other benchmarks' files)"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="of which medians are taken (default: 5)")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     os.environ.update(_bench.one_thread())
     if arguments.measure is not None:
-        print(json.dumps(measure(arguments.measure)))
+        print(json.dumps(measure(arguments.measure, arguments.repeats)))
         return 0
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    folder = arguments.folder or _bench.cache_dir()
     print(f"Claims; {_bench.versions('duckdb')}; at the start {_bench.load()}")
     names = {
         "first_s": "all resolved, labels to write", "again_s": "all resolved, nothing to write",
@@ -153,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "lineage_s": "lineage, as a command", "lineage_inside_s": "lineage, in an open store",
     }  # fmt: skip
     for n in arguments.docs:
-        found = in_a_process(with_claims(arguments.folder, n))
+        found = in_a_process(with_claims(folder, n), arguments.repeats)
         print(f"{n:,} documents, {3 * n:,} claims; {found['n_changed']:,} labels changed, then "
               f"{found['n_changed_again']:,}; peak memory {found['peak_bytes'] / 1e9:.2f} GB")  # fmt: skip
         for key, name in names.items():

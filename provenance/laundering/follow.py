@@ -22,7 +22,7 @@ from provenance.laundering.index import (
 )
 from provenance.laundering.judge import judge
 from provenance.laundering.roles import IS_CANDIDATE, IS_OUTPUT, MIN_WORDS, PENDING
-from provenance.laundering.search import HIT, Lookup, candidates_of, similar_hits, span_hits
+from provenance.laundering.search import HIT, Lookup, candidates_of, similar_hits, span_hits, with_copies
 from provenance.store import schema
 from provenance.store.store import fetch, fetch_ids, registered, staged
 
@@ -100,7 +100,7 @@ def compare_ingested(
         found.append(span_hits(connection, taken, own, lambda hashes: outputs_with(connection, hashes)))
     if outputs.num_rows and parameters.containment is not None:
         found.append(_older(connection, outputs))
-    hits = pa.concat_tables(found)
+    hits = with_copies(connection, pa.concat_tables(found))
     return judge(connection, hits) if hits.num_rows else pa.table({"document_id": pa.array([], pa.uuid())})
 
 
@@ -144,7 +144,7 @@ def compare_again(connection: Connection, documents: pa.Table, parameters: Dedup
         todo = candidates_of(connection, "SELECT content_id FROM looked_at")
     found = [similar_hits(connection, contents, parameters)]
     found += _span_hits_of(connection, todo, lambda hashes: outputs_with(connection, hashes))
-    judge(connection, pa.concat_tables(found), documents)
+    judge(connection, with_copies(connection, pa.concat_tables(found)), documents)
 
 
 def set_pending(connection: Connection, *, is_pending: bool) -> None:
@@ -175,7 +175,7 @@ def _hits_of_turned(connection: Connection, parameters: DedupParameters) -> pa.T
         with staged(connection, looked_at=candidates):
             todo = candidates_of(connection, "SELECT content_id FROM looked_at")
             found += _span_hits_of(connection, todo, lambda hashes: outputs_with(connection, hashes))
-    return pa.concat_tables(found)
+    return with_copies(connection, pa.concat_tables(found))
 
 
 def _compared_with_new(connection: Connection, outputs: pa.Table, parameters: DedupParameters) -> list[pa.Table]:

@@ -44,6 +44,7 @@ CONTAINED = 0.25
 _PER_SPAN = 64
 _PER_TEXT = 32
 _PER_CLUSTER = 64
+_PER_COPY = 8
 _PAIRS = 50_000
 
 HIT = pa.schema(
@@ -81,6 +82,17 @@ _NEIGHBOURS = f"""
     )
     SELECT first, second, a::BLOB AS a, b::BLOB AS b FROM pairs
     WHERE a IN (SELECT content_id FROM focus) OR b IN (SELECT content_id FROM focus)
+"""
+
+
+_COPIES = f"""
+    SELECT DISTINCT c.content_no AS first, o.content_no AS second
+    FROM alike a JOIN document d ON d.content_id = a.content_id
+    JOIN document r ON r.cluster_id = d.cluster_id AND r.content_id <> a.content_id
+        AND {IS_CANDIDATE.replace("origin", "r.origin")}
+    JOIN content c ON c.content_id = r.content_id JOIN content o ON o.content_id = a.output_id
+    QUALIFY dense_rank() OVER (PARTITION BY a.output_id, d.cluster_id ORDER BY c.content_no) <= {_PER_COPY}
+    ORDER BY second, first
 """
 
 
@@ -133,6 +145,24 @@ def span_hits(connection: Connection, texts: pa.Table, spans: Spans, lookup: Loo
         part = Pairs(pairs.rows[begin : begin + _PAIRS], pairs.numbers[begin : begin + _PAIRS])
         found.append(_verified(connection, texts, part))
     return pa.concat_tables(found)
+
+
+def with_copies(connection: Connection, hits: pa.Table) -> pa.Table:
+    """Return hits, and those of the first copies of their texts with the same outputs.
+
+    Where somebody repeats what an output repeats, the original is often a copy of what he has; without an index of all
+    spans it is found by that alone.
+    """
+    if not hits.num_rows:
+        return hits
+    with staged(connection, alike=hits.select(["content_id", "output_id"])) as raw:
+        pairs = raw.execute(_COPIES).to_arrow_table()
+    if not pairs.num_rows:
+        return hits
+    texts = texts_of(connection, pairs["first"].unique())
+    rows = np.searchsorted(texts["content_no"].to_numpy(), pairs["first"].to_numpy())
+    found = _verified(connection, texts, Pairs(rows, pairs["second"].to_numpy()))
+    return pa.concat_tables([hits, found])
 
 
 def nominate(spans: Spans, members: Members, *, per_span: int | None = None, per_text: int | None = None) -> Pairs:
