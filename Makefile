@@ -49,7 +49,8 @@ clean: ## remove caches, build results and output of the demo and of experiments
 	@rm -rf build dist demo-output experiments-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
-# The interpreter: PYTHON if given, else the first of these that is new enough.
+# The interpreter: PYTHON if given, else the first of these that is new enough. Packages that come as sources are built by
+# the pinned setuptools: the one that a new environment holds may be too old for them.
 $(STAMP): pyproject.toml constraints.txt
 	@set -e; \
 	new_enough() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
@@ -67,7 +68,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo "'$$found -m venv' failed; on Debian and Ubuntu it needs the package python3-venv." >&2; exit 1; }; \
 	fi; \
 	echo "Installing the pinned packages into $(VENV) (once; takes some minutes, log: $(LOG))" >&2; \
-	{ $(BIN)/python -m pip install -c constraints.txt hatchling && \
+	{ $(BIN)/python -m pip install -c constraints.txt hatchling setuptools && \
 	  $(BIN)/python -m pip install -c constraints.txt --no-build-isolation -e '.[$(EXTRAS)]'; } >$(LOG) 2>&1 || { \
 	    cat $(LOG) >&2; \
 	    echo "The installation failed: the reason stands above. Run the same make command again once it is mended." >&2; \
