@@ -18,6 +18,9 @@ from provenance.store.store import registered
 #: What a claim can be about, from the most general to the most specific.
 SubjectKind = Literal["source", "ingest", "document"]
 
+#: Methods of what this program declares of a source and of a run: the labels with which documents enter follow from it.
+BY_SOURCE, BY_INGEST = "declared at source add", "declared at ingest"
+
 #: Column of the table `evidence` that holds a subject of a kind.
 SUBJECT_COLUMN: dict[str, str] = {"source": "source", "ingest": "ingest_id", "document": "document_id"}
 
@@ -37,6 +40,7 @@ class StatedClaim(NamedTuple):
     confidence : 0 to 1
     support_digest, support_uri : bytes in the table `support`, or a place, that support it
     retracts : the claim that it takes back
+    at : when it was claimed; None for the time at which all are stated
     """
 
     kind: SubjectKind
@@ -50,6 +54,7 @@ class StatedClaim(NamedTuple):
     support_digest: str | None = None
     support_uri: str | None = None
     retracts: UUID | None = None
+    at: datetime | None = None
 
 
 def state_claims(connection: Connection, stated: Sequence[StatedClaim], *, stated_at: datetime) -> list[UUID]:
@@ -78,7 +83,7 @@ def state_claims(connection: Connection, stated: Sequence[StatedClaim], *, state
             "rank": pa.array([one.rank for one in stated], pa.uint8()),
             "confidence": pa.array([one.confidence for one in stated], pa.float64()),
             "author": pa.array([one.author or f"corpus-provenance {__version__}" for one in stated]),
-            "stated_at": pa.array([stated_at] * len(stated), pa.timestamp("us")),
+            "stated_at": pa.array([one.at or stated_at for one in stated], pa.timestamp("us")),
             "note": pa.array([one.note for one in stated], pa.string()),
             "support_digest": pa.array([one.support_digest for one in stated], pa.string()),
             "support_uri": pa.array([one.support_uri for one in stated], pa.string()),

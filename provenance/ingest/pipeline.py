@@ -21,7 +21,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from provenance.errors import FieldMissing, TooManyQuarantined
-from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.evidence.claims import BY_INGEST, StatedClaim, state_claims
 from provenance.ingest.inputs import as_text, find_inputs
 from provenance.ingest.mapping import FieldMapping
 from provenance.ingest.prepare import Batch, FileCounts, Preparer, Task
@@ -311,7 +311,7 @@ def _state_once(connection: Connection, ingest_id: UUID, claim: Claim) -> None:
     table = schema.evidence
     said = select(func.count()).where(table.c.subject_kind == "ingest", table.c.ingest_id == ingest_id)
     if not connection.execute(said).scalar_one():
-        stated = StatedClaim("ingest", str(ingest_id), claim, "declared at ingest")
+        stated = StatedClaim("ingest", str(ingest_id), claim, BY_INGEST)
         state_claims(connection, [stated], stated_at=utc_now())
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from provenance.errors import TooManyQuarantined
-from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.evidence.claims import BY_INGEST, StatedClaim, state_claims
 from provenance.ids import composite_digest, uuid_array
 from provenance.ingest.history import FoundRun, find_run, require_not_undone
 from provenance.ingest.mapping import FieldMapping
@@ -268,7 +268,7 @@ def _defaults(connection: Connection, ingest_id: UUID, original: FoundRun) -> De
         table = schema.evidence.c
         about_this = select(table.evidence_id).where(table.subject_kind == "ingest", table.ingest_id == ingest_id)
         if connection.execute(about_this).first() is None:
-            stated = StatedClaim("ingest", str(ingest_id), claim, "declared at ingest")
+            stated = StatedClaim("ingest", str(ingest_id), claim, BY_INGEST)
             state_claims(connection, [stated], stated_at=utc_now())
     return Defaults(original.source, claim, original.options.get("licence") or known.licence, known.uri)
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from provenance.errors import SourceExists, UnknownSource
-from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.evidence.claims import BY_SOURCE, StatedClaim, state_claims
 from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
@@ -61,7 +61,7 @@ def add_source_in(connection: Connection, source: Source) -> bool:
     }
     connection.execute(insert(schema.source), [row])
     ensure_models(connection, [source.claim.model])
-    stated = StatedClaim("source", source.name, source.claim, "declared at source add")
+    stated = StatedClaim("source", source.name, source.claim, BY_SOURCE)
     state_claims(connection, [stated], stated_at=now)
     return True
 

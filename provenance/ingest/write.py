@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from provenance.dedup.documents import MOVE_DOCUMENTS, SETTLE_CLUSTERS, moved
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
-from provenance.evidence.claims import StatedClaim, state_claims
+from provenance.evidence.claims import BY_INGEST, BY_SOURCE, StatedClaim, state_claims
 from provenance.evidence.resolve import ANCESTRY, GENERATION
 from provenance.evidence.settle import settle
 from provenance.ids import composite_digest, uuid_array
@@ -30,7 +30,6 @@ from provenance.laundering.follow import compare_ingested
 from provenance.licences import licence_class
 from provenance.lineage.models import ensure_models
 from provenance.lineage.parents import add_parents
-from provenance.records import RANK_DECLARED
 from provenance.store import schema
 from provenance.store.store import Store, fetch_ids, staged
 
@@ -234,8 +233,9 @@ class BatchWriter:
         """Resolve what laundered text changed, and new documents of whose source or ingest more is claimed."""
         about = schema.evidence.c
         concerns = (about.source == self.source) | (about.ingest_id == self.ingest_id)
-        stronger = select(func.count()).where(concerns, (about.rank > RANK_DECLARED) | about.retracts.is_not(None))
-        if fresh.num_rows and connection.execute(stronger).scalar_one():
+        others = about.method.not_in((BY_SOURCE, BY_INGEST)) | about.retracts.is_not(None)
+        said = select(func.count()).where(concerns, others)
+        if fresh.num_rows and connection.execute(said).scalar_one():
             found = pa.concat_tables([found, fresh.select(["document_id"])])
         if found.num_rows:
             settle(connection, found)

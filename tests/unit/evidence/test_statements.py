@@ -189,3 +189,16 @@ def test_commands_tell_what_they_did(filled: Store) -> None:
     assert (as_json["outcome"]["origin"], len(as_json["steps"]), len(as_json["claims"])) == ("human", 8, 2)
     assert provenance("--store", path, "claim", "--origin", "human").code == 2
     assert provenance("--store", path, "why", "ffffffff").code == 1
+
+
+def test_what_comes_later_is_resolved_by_everything_that_was_claimed(filled: Store) -> None:
+    run = str(rows(filled, "SELECT ingest_id FROM ingest WHERE source = 'logs'")[0]["ingest_id"])
+    state(filled, [statement(filled, kind="source", subject="crawl")])
+    state(filled, [statement(filled, kind="source", subject="logs")])  # the program said `synthetic`: a conflict
+    ingest(filled, prose_records(1, start=6), origin="unknown", source="crawl", name="more")
+    ingest(filled, prose_records(1, start=7), origin=None, source="logs", name="more")
+    assert labels(filled, 6) == ("human", 0, 1, None)
+    assert labels(filled, 7) == ("unknown", None, 0, "claims")
+    state(filled, [statement(filled, kind="ingest", subject=run, origin="mixed")])
+    assert labels(filled, 4) == ("mixed", None, 1, None)
+    assert violations(filled) == []
