@@ -10,7 +10,7 @@ import typer
 
 from provenance.cli.app import Json, app, shared
 from provenance.cli.claiming import report
-from provenance.cli.output import print_json, print_table, say
+from provenance.cli.output import counted, print_json, print_table, say
 
 
 def _day(text: str) -> date:
@@ -109,6 +109,13 @@ def attestations(context: typer.Context, as_json: Json = False) -> None:
         names = ("source", "origin", "signer", "signed_on", "expires_on", "terms", "state")
         columns = ("source", "origin", "signer", "signed", "expires", "terms", "state", "SHA-256")
         print_table(columns, [(*(row[name] for name in names), row["statement_digest"][:16]) for row in rows])
+    expired = [row for row in rows if row["counts"] and "expired" in row["state"]]
+    if expired:
+        first = expired[0]["claim_id"][:8]
+        say(
+            f"Of {counted(len(expired), 'expired statement')} the claim still counts. To end that: "
+            f"provenance retract {first}"
+        )
     if any(row["state"].startswith("BROKEN") for row in rows):
         say("What is kept of a BROKEN attestation is not what was attested: do not rely on it.")
         raise typer.Exit(1)

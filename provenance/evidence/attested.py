@@ -113,7 +113,8 @@ _ATTESTATIONS = """
     SELECT a.attestation_id::VARCHAR AS attestation_id, a.source, a.signer, a.signed_on, a.expires_on, a.terms,
            a.statement_digest, a.is_verified, a.evidence_id::VARCHAR AS claim_id, c.origin, c.is_retracted,
            s.bytes AS statement, g.bytes AS signature, k.bytes AS public_key,
-           sha256(s.bytes) IS NOT DISTINCT FROM a.statement_digest AS is_whole
+           (sha256(s.bytes), sha256(g.bytes), sha256(k.bytes))
+               IS NOT DISTINCT FROM (a.statement_digest, a.signature_digest, a.public_key_digest) AS is_whole
     FROM attestation a
     LEFT JOIN claims c ON c.claim_id = a.evidence_id
     LEFT JOIN support s ON s.digest = a.statement_digest
@@ -127,25 +128,28 @@ def attestations(store: Store) -> list[dict[str, Any]]:
     """Return all attestations; what is kept of each is checked again.
 
     `state` is `verified` (its signature was checked, now again), `signed` (there is a signature and no key), `kept`
-    (there is a statement only), `BROKEN` (what is kept is not what was attested), each with `, expired` or
-    `, taken back` where it is.
+    (there is a statement only), `BROKEN` (what is kept is not what was attested), each with `, expired`,
+    `, taken back` or `, source removed` where it is. `counts` tells whether its claim does.
     """
     found = []
     today = utc_now().date()
     for row in store.fetch(_ATTESTATIONS).to_pylist():
         statement, signature, key = (row.pop(name) for name in ("statement", "signature", "public_key"))
-        state = "signed" if signature is not None else "kept"
-        if row["is_verified"] or not row.pop("is_whole"):
-            state = _again(statement, signature, key, is_verified=row["is_verified"])
-        row.pop("is_whole", None)
+        if not row.pop("is_whole") or statement is None:
+            state = "BROKEN"
+        elif row["is_verified"]:
+            state = _again(statement, signature, key)
+        else:
+            state = "kept" if signature is None else "signed"
+        row["counts"] = row["is_retracted"] is False
         state += ", expired" if row["expires_on"] is not None and row["expires_on"] < today else ""
-        state += ", taken back" if row["is_retracted"] else ""
+        state += ", taken back" if row["is_retracted"] else ", source removed" if row["is_retracted"] is None else ""
         found.append({**row, "attestation_id": UUID(row["attestation_id"]), "state": state})
     return found
 
 
-def _again(statement: bytes | None, signature: bytes | None, key: bytes | None, *, is_verified: bool) -> str:
-    if not is_verified or statement is None or signature is None or key is None:
+def _again(statement: bytes, signature: bytes | None, key: bytes | None) -> str:
+    if signature is None or key is None:
         return "BROKEN"
     try:
         require_signature(statement, signature, key)

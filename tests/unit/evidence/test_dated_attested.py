@@ -16,6 +16,8 @@ from provenance.errors import ProvenanceError, UnknownName
 from provenance.evidence.attested import Attestation, attest, attestations
 from provenance.evidence.dated import state_dates
 from provenance.evidence.errors import ContradictoryEvidence, FromTheFuture, SignatureRefused, StatementExpired
+from provenance.evidence.statements import retract
+from provenance.ingest.removal import remove_source
 from provenance.store.store import Store
 from tests.factories import count, ingest, prose_records, provenance, rows, violations
 
@@ -145,9 +147,8 @@ def test_what_is_kept_is_checked_again(crawl: Store, tmp_path: Path) -> None:
     attest(crawl, deal(tmp_path))
     attest(crawl, deal(tmp_path, public_key=None, signer="Other Ltd"))
     attest(crawl, deal(tmp_path, public_key=None, signature=None, signer="Third Ltd", expires_on=date(2999, 1, 1)))
-    assert [one["state"] for one in attestations(crawl)] == ["verified", "signed", "kept"] or {
-        one["signer"]: one["state"] for one in attestations(crawl)
-    } == {"Press Ltd": "verified", "Other Ltd": "signed", "Third Ltd": "kept"}
+    states = {one["signer"]: one["state"] for one in attestations(crawl)}
+    assert states == {"Press Ltd": "verified", "Other Ltd": "signed", "Third Ltd": "kept"}
     with crawl.transaction() as connection:
         connection.exec_driver_sql("UPDATE support SET bytes = 'changed'::BLOB WHERE name = 'deal.txt'")
         connection.exec_driver_sql("UPDATE attestation SET expires_on = DATE '2025-01-01' WHERE signer = 'Third Ltd'")
@@ -157,6 +158,31 @@ def test_what_is_kept_is_checked_again(crawl: Store, tmp_path: Path) -> None:
     crawl.close()
     answer = provenance("--store", path, "attestations")
     assert (answer.code, "BROKEN" in answer.out) == (1, True)
+    assert "Of 1 expired statement the claim still counts" in answer.err
+
+
+def test_a_statement_that_was_exchanged_with_signature_and_key_is_broken(crawl: Store, tmp_path: Path) -> None:
+    attest(crawl, deal(tmp_path, "rsa"))
+    other = b"None of crawl was written by people."
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    key = KEYS["ed25519"].public_key().public_bytes(serialization.Encoding.PEM, form)
+    for name, data in (("deal.txt", other), ("deal.sig", signed("ed25519", other)), ("key.pem", key)):
+        with crawl.transaction() as connection:
+            connection.exec_driver_sql("UPDATE support SET bytes = ? WHERE name = ?", (data, name))
+        assert [one["state"] for one in attestations(crawl)] == ["BROKEN"]
+
+
+def test_an_attestation_outlives_its_source_and_claims_nothing(crawl: Store, tmp_path: Path) -> None:
+    attest(crawl, deal(tmp_path))
+    remove_source(crawl, "crawl")
+    ingest(crawl, prose_records(3), origin="unknown", source="crawl")
+    assert origins(crawl) == [("unknown", 0)] * 3
+    assert [(one["state"], one["counts"]) for one in attestations(crawl)] == [("verified, source removed", False)]
+    [claim] = attest(crawl, deal(tmp_path)).ids
+    retract(crawl, str(claim), author="ann")
+    states = sorted(one["state"] for one in attestations(crawl))
+    assert states == ["verified, source removed", "verified, taken back"]
+    assert violations(crawl) == []
 
 
 def test_commands(crawl: Store, tmp_path: Path) -> None:
