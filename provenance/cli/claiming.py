@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance.cli.app import Json, app, shared
-from provenance.cli.output import cell, counted, print_json, print_table, say
+from provenance.cli.output import cell, counted, print_json, print_table, printable, say
 
 if TYPE_CHECKING:
     from provenance.evidence.claims import SubjectKind
     from provenance.evidence.statements import Stated
     from provenance.evidence.why import Why
 
-_Author = Annotated[str | None, typer.Option("--author", help="Who claims it; else the user who runs this.")]
 _Source = Annotated[str | None, typer.Option("--source", help="About all documents of a source.")]
 _Ingest = Annotated[str | None, typer.Option("--ingest", help="About all documents of an ingest run.")]
 #: Claims that are listed at most; JSON has all.
@@ -40,7 +39,9 @@ def claim(
     ] = "declared",
     grade: Annotated[str | None, typer.Option("--grade", help="Grade of the evidence; that of the method.")] = None,
     confidence: Annotated[float | None, typer.Option("--confidence", help="0 to 1.")] = None,
-    author: _Author = None,
+    author: Annotated[
+        str | None, typer.Option("--author", help="Who claims it; else the user who runs this.")
+    ] = None,
     at: Annotated[str | None, typer.Option("--at", help="When it was claimed (UTC); else now.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Particulars.")] = None,
     support: Annotated[
@@ -54,53 +55,24 @@ def claim(
     from provenance.ingest.runs import user
 
     subjects: list[tuple[SubjectKind, str]] = [("document", one) for one in documents or ()]
-    subjects += [("source", source)] if source else []
-    subjects += [("ingest", ingest)] if ingest else []
+    subjects += [] if source is None else [("source", source)]
+    subjects += [] if ingest is None else [("ingest", ingest)]
     if (file is None) == (not subjects) or (file is None) != (origin is not None):
         raise typer.BadParameter("Give documents, --source or --ingest with --origin; or --file alone.")
+    name = user() if author is None else author
     with shared(context).open(writable=True) as store:
         if file is not None:
-            stated = state_file(store, file, author=author or user())
+            stated = state_file(store, file, author=name)
         else:
+            when = None if at is None else parse_time(at)
             more = {"generation": generation, "model": model, "method": method, "grade": grade, "note": note,
-                    "confidence": confidence, "at": parse_time(at) if at else None, "support": support}  # fmt: skip
+                    "confidence": confidence, "at": when, "support": support}  # fmt: skip
             statements = [
-                Statement(kind=kind, subject=one, author=author or user(), origin=str(origin), **more)  # type: ignore[arg-type]
+                Statement(kind=kind, subject=one, author=name, origin=str(origin), **more)  # type: ignore[arg-type]
                 for kind, one in subjects
             ]
             stated = state(store, statements)
     report(stated, as_json=as_json)
-
-
-@app.command()
-def retract(
-    context: typer.Context,
-    claim: Annotated[str, typer.Argument(help="Id of the claim, or its first 8 digits.")],
-    author: _Author = None,
-    note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Take a claim back. It stays in the store, and counts no more."""
-    from provenance.evidence.statements import retract as take_back
-    from provenance.ingest.runs import user
-
-    with shared(context).open(writable=True) as store:
-        stated = take_back(store, claim, author=author or user(), note=note)
-    report(stated, as_json=as_json)
-
-
-def report(stated: Stated, *, as_json: bool) -> None:
-    """Print what became of claims that were stated."""
-    settled = stated.settled
-    if as_json:
-        print_json({"claims": stated.ids, "n_documents": stated.n_documents, "n_changed": settled.n_changed,
-                    "n_dependent": settled.n_dependent})  # fmt: skip
-        return
-    shown = ", ".join(map(str, stated.ids[:3])) + (", ..." if len(stated.ids) > 3 else "")
-    say(
-        f"stated {counted(len(stated.ids), 'claim')} ({shown}) about {counted(stated.n_documents, 'document')}: "
-        f"{settled.n_changed:,} changed, and {settled.n_dependent:,} of models trained on them"
-    )
 
 
 @app.command("claims")
@@ -135,6 +107,20 @@ def list_claims(
         say(f"{n - len(found):,} more; --json has all")
 
 
+def report(stated: Stated, *, as_json: bool) -> None:
+    """Print what became of claims that were stated."""
+    settled = stated.settled
+    if as_json:
+        print_json({"claims": stated.ids, "n_documents": stated.n_documents, "n_changed": settled.n_changed,
+                    "n_dependent": settled.n_dependent})  # fmt: skip
+        return
+    shown = ", ".join(map(str, stated.ids[:3])) + (", ..." if len(stated.ids) > 3 else "")
+    say(
+        f"stated {counted(len(stated.ids), 'claim')} ({shown}) about {counted(stated.n_documents, 'document')}: "
+        f"{settled.n_changed:,} changed, and {settled.n_dependent:,} of models trained on them"
+    )
+
+
 def _standing(one: dict[str, Any]) -> str:
     if one["is_retracted"]:
         return "taken back"
@@ -164,24 +150,41 @@ def explain(
 
 def _print_why(found: Why) -> None:
     about = found.document
-    named = ", ".join(f"{name} {about[name]}" for name in ("source", "external_id", "title", "uri") if about[name])
-    print(f"Document {about['document_id']}\n{named}, {about['n_words']:,} words\n")
+    facts = [f"{name} {about[name]}" for name in ("source", "external_id", "title", "uri") if about[name]]
+    facts += [f"{name} {about[name]:%Y-%m-%d}" for name in ("authored_at", "collected_at") if about[name]]
+    print(f"Document {about['document_id']}\n{printable(', '.join(facts))}, {about['n_words']:,} words\n")
     rows = [
         (
-            one["claim_id"][:8], one["subject_kind"], one["origin"], one["generation"], one["model"],
-            one["grade"], one["method"] + (f": {one['note']}" if one["note"] else ""), one["author"],
-            f"{one['stated_at']:%Y-%m-%d}", one["fate"],
+            one["claim_id"][:8], one["subject_kind"], one["origin"], one["generation"], one["model"], one["grade"],
+            _ground(one), one["author"], f"{one['stated_at']:%Y-%m-%d %H:%M}", one["fate"],
         )
         for one in found.claims
     ]  # fmt: skip
-    columns = ("claim", "about", "origin", "gen", "model", "grade", "method", "author", "stated", "the rule")
-    print_table(columns, rows)
+    columns = ("claim", "about", "origin", "gen", "model", "grade", "ground", "author", "stated (UTC)", "the rule")
+    print_table(columns, rows, title="Claims, the last first")
     if found.laundering:
         fields = ("model", "kind", "score", "n_words", "verdict", "ground")
         outputs = [(one["synthetic_id"][:8], *(one[name] for name in fields)) for one in found.laundering]
         titles = ("output", "model", "kind", "score", "words", "verdict", "ground")
         print_table(titles, outputs, title="Text of models in it (step 6)")
+    if found.model is not None and found.model["training_set"] is not None:
+        _print_model(found.model)
     _print_outcome(found)
+
+
+def _ground(one: dict[str, Any]) -> str:
+    """Return on what a claim rests: method, note, confidence, and the file or address that supports it."""
+    said = [f"{one['method']}: {one['note']}" if one["note"] else one["method"]]
+    said += [f"confidence {one['confidence']:.3g}"] if one["confidence"] is not None else []
+    said += [f"{one['support_name']}, SHA-256 {one['support_digest'][:12]}"] if one["support_digest"] else []
+    said += [one["support_uri"]] if one["support_uri"] else []
+    return "; ".join(said)
+
+
+def _print_model(model: dict[str, Any]) -> None:
+    names = ("name", "training_set", "generation", "generation_is_bound", "human_ancestry", "mean_ancestry")
+    columns = ("model", "trained on", "generation", "lower bound", "human ancestry", "mean ancestry")
+    print_table(columns, [tuple(model[name] for name in names)], title="Its model is one of ours (step 8)")
 
 
 def _print_outcome(found: Why) -> None:
@@ -192,9 +195,10 @@ def _print_outcome(found: Why) -> None:
     if said["generation"] is not None and said["origin"] != "human":
         parts.append(f"generation {'at least ' if said['generation_is_bound'] else ''}{said['generation']}")
     if said["model"] is not None:
-        parts.append(f"model {said['model']}")
+        parts.append(f"model {printable(said['model'])}")
     if said["human_ancestry"] is not None and said["origin"] != "human":
         parts.append(f"human ancestry {cell(said['human_ancestry'])}, mean ancestry {cell(said['mean_ancestry'])}")
+    print("The rule, in steps")
     for number, step in enumerate(STEPS, start=1):
         print(f"{number}. {step}")
     print(f"\nOutcome: {'; '.join(parts)}")

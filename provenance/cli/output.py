@@ -55,6 +55,15 @@ def warn_of_uncompared(store: Store) -> None:
             )
 
 
+#: Characters that steer a terminal, and so must not reach one out of somebody's text; line ends and tabs may.
+_STEERING = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def printable(text: str) -> str:
+    """Return a text without what could steer a terminal."""
+    return text.translate(_STEERING)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Print a table on standard output; numbers to the right."""
     from rich import box
@@ -68,7 +77,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         numeric = any(isinstance(row[i], int | float | Decimal) and not isinstance(row[i], bool) for row in data)
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in data:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*(Text(printable(cell(value))) for value in row))
     terminal = sys.stdout.isatty()
     Console(file=sys.stdout, width=None if terminal else _PLAIN_WIDTH, highlight=False).print(table)
 

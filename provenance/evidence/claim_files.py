@@ -12,7 +12,8 @@ from typing import Any, get_args
 from provenance.errors import ProvenanceError, did_you_mean
 from provenance.evidence.claims import SubjectKind
 from provenance.evidence.errors import InvalidLine, InvalidStatement, SupportUnreadable
-from provenance.evidence.statements import Stated, Statement, checked, state_in
+from provenance.evidence.statements import Stated, Statement, check_all, enter
+from provenance.evidence.support import is_address
 from provenance.store.store import Store
 
 #: Field -> type of its value.
@@ -44,19 +45,26 @@ def state_file(store: Store, path: Path, *, author: str) -> Stated:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise SupportUnreadable(path, error.strerror or str(error)) from error
+    statements: list[Statement] = []
+    numbers: list[int] = []
+    wrong: dict[int, ProvenanceError] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            statements.append(_statement(line, author=author, folder=path.parent))
+            numbers.append(number)
+        except ProvenanceError as error:
+            wrong[number] = error
+    if not (statements or wrong):
+        raise InvalidStatement(f"{path} holds no claim. Expected one JSON object a line.")
     with store.transaction() as connection:
-        statements: list[Statement] = []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                statements.append(_statement(line, author=author, folder=path.parent))
-                checked(connection, statements[-1])
-            except ProvenanceError as error:
-                raise InvalidLine(str(path), number, str(error)) from error
-        if not statements:
-            raise InvalidStatement(f"{path} holds no claim. Expected one JSON object a line.")
-        return state_in(connection, statements)
+        claims, refused = check_all(connection, statements)
+        wrong |= {numbers[place]: error for place, error in refused.items()}
+        if wrong:
+            first = min(wrong)
+            raise InvalidLine(str(path), first, str(wrong[first]), len(wrong)) from wrong[first]
+        return enter(connection, claims)
 
 
 def parse_time(text: str) -> datetime:
@@ -69,9 +77,9 @@ def parse_time(text: str) -> datetime:
     """
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as error:
+        return when if when.tzinfo is None else when.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:  # the latter: in UTC it is before the year 1, or after 9999
         raise InvalidStatement(f"{text!r} is no date. Expected one such as 2026-03-31 or 2026-03-31T12:00.") from error
-    return when if when.tzinfo is None else when.astimezone(UTC).replace(tzinfo=None)
 
 
 def _statement(line: bytes, *, author: str, folder: Path) -> Statement:
@@ -79,6 +87,8 @@ def _statement(line: bytes, *, author: str, folder: Path) -> Statement:
         said: Any = json.loads(line)
     except ValueError as error:
         raise InvalidStatement(f"It is no JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidStatement("It is nested too deep.") from error
     if not isinstance(said, dict):
         raise InvalidStatement("Expected a JSON object.")
     for name, value in said.items():
@@ -89,7 +99,7 @@ def _statement(line: bytes, *, author: str, folder: Path) -> Statement:
     fields = {name: said[name] for name in _FIELDS if said.get(name) is not None}
     fields["at"] = parse_time(fields["at"]) if "at" in fields else None
     one = Statement(kind=subjects[0], subject=said[subjects[0]], **{"author": author, **fields})
-    is_file = one.support is not None and "://" not in one.support
+    is_file = one.support is not None and not is_address(one.support)
     return replace(one, support=str(folder / str(one.support))) if is_file else one
 
 

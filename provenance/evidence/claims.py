@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from provenance import __version__
+from provenance.evidence.words import PROGRAM
 from provenance.ids import composite_digest, uuid_array
 from provenance.records import RANK_DECLARED, Claim
 from provenance.store.store import registered
@@ -82,7 +83,7 @@ def state_claims(connection: Connection, stated: Sequence[StatedClaim], *, state
             "method": pa.array([one.method for one in stated]),
             "rank": pa.array([one.rank for one in stated], pa.uint8()),
             "confidence": pa.array([one.confidence for one in stated], pa.float64()),
-            "author": pa.array([one.author or f"corpus-provenance {__version__}" for one in stated]),
+            "author": pa.array([one.author or f"{PROGRAM} {__version__}" for one in stated]),
             "stated_at": pa.array([one.at or stated_at for one in stated], pa.timestamp("us")),
             "note": pa.array([one.note for one in stated], pa.string()),
             "support_digest": pa.array([one.support_digest for one in stated], pa.string()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
@@ -70,13 +70,15 @@ class InvalidStatement(ProvenanceError, ValueError):
 
 
 class InvalidLine(ProvenanceError, ValueError):
-    """A line of a file of claims that cannot be stated; nothing of the file was."""
+    """A line of a file of claims that cannot be stated, the first of `n_wrong`; nothing of the file was."""
 
-    def __init__(self, file: str, line: int, reason: str) -> None:
+    def __init__(self, file: str, line: int, reason: str, n_wrong: int = 1) -> None:
         self.file = file
         self.line = line
         self.reason = reason
-        super().__init__(f"{file}, line {line}: {reason} Nothing of the file was stated.")
+        self.n_wrong = n_wrong
+        more = "" if n_wrong == 1 else f" {n_wrong:,} lines are wrong, this is the first."
+        super().__init__(f"{file}, line {line}: {reason}{more} Nothing of the file was stated.")
 
 
 class AlreadyRetracted(ProvenanceError, ValueError):
@@ -93,6 +95,15 @@ class NotRetractable(ProvenanceError, ValueError):
     def __init__(self, claim: str) -> None:
         self.claim = claim
         super().__init__(f"{claim} is a retraction, which cannot be taken back. State the claim again instead.")
+
+
+class NothingToRetract(ProvenanceError, ValueError):
+    """No claim that still counts is as described."""
+
+    def __init__(self, choice: Mapping[str, object]) -> None:
+        self.choice = dict(choice)
+        said = ", ".join(f"{name} {value}" for name, value in self.choice.items())
+        super().__init__(f"No claim that still counts has {said}. Nothing was changed.")
 
 
 class SupportUnreadable(ProvenanceError, OSError):

@@ -5,8 +5,9 @@
 3. The highest grade that anybody reached counts, and no other. `unknown` above grade `declared` says nothing: somebody
    looked and could not tell.
 4. Within it the most specific subject counts: the document itself before its ingest, the ingest before the source.
-5. Of each author the last claim counts; `unknown` gives way to those who know. If these claims name different origins,
-   the document is in conflict (`claims`). Otherwise the last one gives generation and model.
+5. Of each author the last claim counts, or all that are equally late; `unknown` gives way to those who know. If these
+   claims name different origins, the document is in conflict (`claims`). Otherwise the last one gives generation and
+   model.
 6. A document that resolves to `human` below grade `curated` and was found to be or to hold a model's text is in
    conflict (`laundering`), unless one of the exceptions holds (see `provenance.laundering`).
 7. A document in conflict, or without a claim that says anything, has origin `unknown` and evidence of rank 0.
@@ -37,9 +38,7 @@ ANCESTRY = """
 # What is claimed of sources and ingests is resolved once for each pair of them, not once a document.
 _COUNTING = """
         QUALIFY dense_rank() OVER (PARTITION BY {subject} ORDER BY rank DESC, specificity DESC) = 1
-            AND row_number() OVER (
-                PARTITION BY {subject}, rank, specificity, author ORDER BY stated_at DESC, evidence_id DESC
-            ) = 1
+            AND rank() OVER (PARTITION BY {subject}, rank, specificity, author ORDER BY stated_at DESC) = 1
 """
 _OUTCOME = """
         SELECT {subject}, max(rank) AS rank,

@@ -1,4 +1,4 @@
-"""Claims as people and their tools state them, and retractions: checked, appended, and followed to every consequence.
+"""Claims as people and their tools state them: checked, appended, and followed to every consequence; `retract` too.
 
 What is given together is stated together or not at all.
 """
@@ -8,28 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
-import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from provenance.errors import ProvenanceError, UnknownName
 from provenance.evidence.claims import StatedClaim, SubjectKind, state_claims
-from provenance.evidence.errors import (
-    AlreadyRetracted,
-    ContradictoryEvidence,
-    FromTheFuture,
-    InvalidStatement,
-    NotRetractable,
-)
+from provenance.evidence.errors import ContradictoryEvidence, FromTheFuture, InvalidStatement
 from provenance.evidence.grades import DATED, DECLARED, DETECTED, rank_of
+from provenance.evidence.retract import retract
 from provenance.evidence.settle import Settled, settle
-from provenance.evidence.subjects import documents_of, find_id, find_subject
-from provenance.evidence.support import keep_support, read_support
+from provenance.evidence.subjects import documents_of, find_subjects
+from provenance.evidence.support import Supports
+from provenance.evidence.words import require_author, require_name, require_text
 from provenance.lineage.models import ensure_models
 from provenance.records import Claim
-from provenance.store import schema
 from provenance.store.store import Store, utc_now
+
+__all__ = ["Stated", "Statement", "check_all", "enter", "retract", "state", "state_in"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,18 +96,52 @@ def state(store: Store, statements: Sequence[Statement]) -> Stated:
 
 def state_in(connection: Connection, statements: Sequence[Statement]) -> Stated:
     """State claims in the caller's transaction; see `state`."""
-    claims = [checked(connection, one) for one in statements]
-    _refuse_contradictions(claims)
-    ensure_models(connection, [claim.claim.model for claim, _ in claims])
+    claims, wrong = check_all(connection, statements)
+    if wrong:
+        raise wrong[min(wrong)]
+    return enter(connection, claims)
+
+
+def enter(connection: Connection, claims: Sequence[StatedClaim]) -> Stated:
+    """Append claims that were checked, in the caller's transaction, and follow them to every consequence."""
+    ensure_models(connection, [one.claim.model for one in claims])
+    ids = state_claims(connection, claims, stated_at=utc_now())
+    concerned = documents_of(connection, ((one.kind, one.subject) for one in claims))
+    return Stated(tuple(ids), concerned.num_rows, settle(connection, concerned))
+
+
+def check_all(
+    connection: Connection, statements: Sequence[Statement]
+) -> tuple[list[StatedClaim], dict[int, ProvenanceError]]:
+    """Return statements as claims about subjects that are there, and by its place what is wrong with each other one.
+
+    Files that support them are kept in the store.
+    """
     now = utc_now()
-    ids: list[UUID] = []
-    for (claim, _), one in zip(claims, statements, strict=True):
-        ids += state_claims(connection, [claim], stated_at=one.at or now)
-    return _stated(connection, ids, [claim for claim, _ in claims])
+    subjects = find_subjects(connection, [(one.kind, one.subject) for one in statements])
+    supports = Supports(connection)
+    claims: list[StatedClaim] = []
+    wrong: dict[int, ProvenanceError] = {}
+    said: dict[tuple[object, ...], Claim] = {}
+    for place, one in enumerate(statements):
+        try:
+            subject = subjects[one.kind, one.subject]
+            claim = _checked(one, now=now)
+            if isinstance(subject, UnknownName):
+                raise subject
+            claim = claim._replace(subject=subject)
+            digest, uri = supports.find(one.support)
+            _refuse_contradiction(claim, said)
+            claims.append(claim._replace(support_digest=digest, support_uri=uri))
+        except ProvenanceError as error:
+            wrong[place] = error
+    return claims, wrong
 
 
-def checked(connection: Connection, one: Statement) -> tuple[StatedClaim, str]:
-    """Return a statement as a claim with the whole name of its subject, or raise what is wrong with it."""
+def _checked(one: Statement, *, now: datetime) -> StatedClaim:
+    """Return a statement as a claim, its subject as it stands, or raise what is wrong with it by itself."""
+    for name in ("author", "note", "model", "support", "subject"):
+        require_text(name, getattr(one, name))
     claim = Claim.make(one.origin, generation=one.generation, model=one.model)
     rank = rank_of(one.method, one.grade)
     if one.method == DETECTED and one.origin != "synthetic":
@@ -121,77 +151,29 @@ def checked(connection: Connection, one: Statement) -> tuple[StatedClaim, str]:
         )
     if one.method == DATED and one.origin != "human":
         raise ContradictoryEvidence(f"An early date speaks for people, not for origin {one.origin!r}.")
-    if not one.author.strip() or not one.author.isprintable():
-        raise InvalidStatement(f"{one.author!r} is no author: expected the name of a person or tool.")
+    author = require_author(one.author)
+    if one.model is not None:
+        require_name("model", one.model, "the name of a model")
     if one.confidence is not None and not 0 <= one.confidence <= 1:
         raise InvalidStatement(f"Confidence {one.confidence} is not between 0 and 1.")
-    if one.at is not None and one.at > utc_now():
-        raise FromTheFuture("The time of the claim", one.at, utc_now())
-    subject = find_subject(connection, one.kind, one.subject)
-    digest, uri = _support(connection, one.support)
-    stated = StatedClaim(
-        one.kind, subject, claim, one.method, note=one.note, rank=rank, author=one.author.strip(),
-        confidence=one.confidence, support_digest=digest, support_uri=uri,
+    if one.at is not None and one.at > now:
+        raise FromTheFuture("The time of the claim", one.at, now)
+    return StatedClaim(
+        one.kind, one.subject, claim, one.method, note=one.note, rank=rank, author=author, confidence=one.confidence,
+        at=one.at,
     )  # fmt: skip
-    return stated, subject
 
 
-def retract(store: Store, claim: str, *, author: str, note: str | None = None) -> Stated:
-    """Take a claim back: append a claim that says so.
-
-    Parameters
-    ----------
-    claim : id of the claim, or at least its first 8 digits
-
-    Raises
-    ------
-    UnknownName
-        If there is no such claim.
-    AlreadyRetracted, NotRetractable
-        If it was taken back before, or is a retraction itself.
-    LineageCycle
-        If a model would come to be trained on what it wrote.
-    """
-    table = schema.evidence
-    with store.transaction() as connection:
-        whole = UUID(find_id(connection, "claim", claim))
-        found = connection.execute(select(table).where(table.c.evidence_id == whole)).one()
-        if found.retracts is not None:
-            raise NotRetractable(str(whole))
-        if connection.execute(select(table.c.evidence_id).where(table.c.retracts == whole)).first() is not None:
-            raise AlreadyRetracted(str(whole))
-        subject = str({"source": found.source, "ingest": found.ingest_id}.get(found.subject_kind, found.document_id))
-        taken_back = StatedClaim(
-            found.subject_kind, subject, Claim("unknown"), found.method, note=note or "taken back", rank=found.rank,
-            author=author, retracts=whole,
-        )  # fmt: skip
-        ids = state_claims(connection, [taken_back], stated_at=utc_now())
-        return _stated(connection, ids, [taken_back])
+def _refuse_contradiction(one: StatedClaim, said: dict[tuple[object, ...], Claim]) -> None:
+    """Refuse a claim that differs from one of the same author, grade and time about the same subject."""
+    before = said.setdefault((one.kind, one.subject, one.author, one.rank, one.at), one.claim)
+    if before != one.claim:
+        raise ContradictoryEvidence(
+            f"{one.author} claims of {one.kind} {one.subject} that it is {_words(before)} and that it is "
+            f"{_words(one.claim)}, by evidence of the same grade."
+        )
 
 
-def _stated(connection: Connection, ids: Sequence[UUID], claims: Sequence[StatedClaim]) -> Stated:
-    subjects = dict.fromkeys((one.kind, one.subject) for one in claims)
-    concerned = pa.concat_tables([documents_of(connection, kind, subject) for kind, subject in subjects])
-    return Stated(tuple(ids), concerned.num_rows, settle(connection, concerned))
-
-
-def _support(connection: Connection, support: str | None) -> tuple[str | None, str | None]:
-    """Return the digest of a file that is kept, or an address."""
-    if support is None:
-        return None, None
-    if "://" in support:
-        return None, support
-    path = Path(support)
-    return keep_support(connection, path.name, read_support(path)), None
-
-
-def _refuse_contradictions(claims: Sequence[tuple[StatedClaim, str]]) -> None:
-    """Refuse two claims of one author and grade about the same subject that name different origins."""
-    said: dict[tuple[str, str, str | None, int], str] = {}
-    for claim, subject in claims:
-        before = said.setdefault((claim.kind, subject, claim.author, claim.rank), claim.claim.origin)
-        if before != claim.claim.origin:
-            raise ContradictoryEvidence(
-                f"{claim.author} claims of {claim.kind} {subject} that it is {before!r} and that it is "
-                f"{claim.claim.origin!r}, by evidence of the same grade. Nothing was stated."
-            )
+def _words(claim: Claim) -> str:
+    generation = "" if claim.generation is None or claim.origin == "human" else f", generation {claim.generation}"
+    return f"{claim.origin!r}{generation}{'' if claim.model is None else f', by {claim.model!r}'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from uuid import UUID
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ from sqlalchemy import Connection
 
 from provenance.errors import UnknownName
 from provenance.evidence.claims import SubjectKind
-from provenance.store.store import fetch, fetch_ids
+from provenance.ids import uuid_array
+from provenance.store.store import fetch, fetch_ids, staged
 
 #: Digits with which the name of a document or run begins at least.
 _LEAST = 8
@@ -23,10 +25,15 @@ _FIND = {
     "claim": "SELECT evidence_id::VARCHAR AS id FROM evidence WHERE evidence_id BETWEEN :low AND :high LIMIT 3",
 }
 _SOURCES = "SELECT name FROM source ORDER BY name"
+_UNDONE = "SELECT ingest_id::VARCHAR AS id FROM ingest WHERE state = 'undone'"
+_PRESENT = {
+    "document": "SELECT document_id::VARCHAR AS id FROM document SEMI JOIN named ON named.id = document_id",
+    "ingest": "SELECT ingest_id::VARCHAR AS id FROM ingest SEMI JOIN named ON named.id = ingest_id",
+}
 _DOCUMENTS = {
-    "document": "SELECT document_id FROM document WHERE document_id = CAST(:subject AS UUID)",
-    "ingest": "SELECT document_id FROM document WHERE ingest_id = CAST(:subject AS UUID)",
-    "source": "SELECT document_id FROM document WHERE source = :subject",
+    "document": "SELECT document_id FROM document SEMI JOIN named ON named.id = document_id",
+    "ingest": "SELECT document_id FROM document SEMI JOIN named ON named.id = ingest_id",
+    "source": "SELECT document_id FROM document SEMI JOIN named ON named.id = source",
 }
 _HINTS = {
     "document": "Expected an id as in the view documents, or at least its first 8 digits.",
@@ -43,8 +50,8 @@ def find_id(connection: Connection, kind: str, text: str) -> str:
     UnknownName
         If there is none, or several begin so.
     """
-    digits = text.lower().replace("-", "")
-    if not _HEXADECIMAL.fullmatch(digits):
+    digits = _digits(text)
+    if digits is None:
         raise UnknownName(kind, text, hint=_HINTS[kind])
     bounds = {"low": UUID(digits.ljust(32, "0")), "high": UUID(digits.ljust(32, "f"))}
     found: list[str] = fetch(connection, _FIND[kind], bounds)["id"].to_pylist()
@@ -61,16 +68,80 @@ def find_subject(connection: Connection, kind: SubjectKind, text: str) -> str:
     Raises
     ------
     UnknownName
-        If there is no such document, ingest or source.
+        If there is no such document, ingest or source, or the ingest was undone.
     """
-    if kind != "source":
-        return find_id(connection, kind, text)
-    known = fetch(connection, _SOURCES)["name"].to_pylist()
-    if text not in known:
-        raise UnknownName("source", text, known, hint="See: provenance stats")
-    return text
+    [found] = find_subjects(connection, [(kind, text)]).values()
+    if isinstance(found, UnknownName):
+        raise found
+    return found
 
 
-def documents_of(connection: Connection, kind: SubjectKind, subject: str) -> pa.Table:
-    """Return the ids of the documents that a subject holds, as the column `document_id`."""
-    return fetch_ids(connection, _DOCUMENTS[kind], {"subject": subject})
+def find_subjects(
+    connection: Connection, named: Iterable[tuple[SubjectKind, str]]
+) -> dict[tuple[SubjectKind, str], str | UnknownName]:
+    """Return for everything that claims are about its id or name, or why there is none.
+
+    Whole ids are looked up all at once, beginnings of ids each by itself.
+    """
+    found: dict[tuple[SubjectKind, str], str | UnknownName] = {}
+    by_kind: dict[SubjectKind, list[str]] = {}
+    for kind, text in dict.fromkeys(named):
+        by_kind.setdefault(kind, []).append(text)
+    for kind, texts in by_kind.items():
+        known = _sources(connection, texts) if kind == "source" else _ids(connection, kind, texts)
+        found |= {(kind, text): one for text, one in known.items()}
+    return found
+
+
+def _sources(connection: Connection, texts: Iterable[str]) -> dict[str, str | UnknownName]:
+    known = dict.fromkeys(fetch(connection, _SOURCES)["name"].to_pylist())
+    unknown = (UnknownName("source", text, known, hint="See: provenance stats") for text in texts if text not in known)
+    return {**{text: text for text in texts if text in known}, **{one.name: one for one in unknown}}
+
+
+def _ids(connection: Connection, kind: SubjectKind, texts: Iterable[str]) -> dict[str, str | UnknownName]:
+    whole = {text: str(UUID(digits)) for text in texts if (digits := _digits(text)) is not None and len(digits) == 32}
+    with staged(connection, named=_table(kind, whole.values())):
+        present = set(fetch(connection, _PRESENT[kind])["id"].to_pylist())
+    undone = set(fetch(connection, _UNDONE)["id"].to_pylist()) if kind == "ingest" else set()
+    found: dict[str, str | UnknownName] = {}
+    for text in texts:
+        try:
+            one = whole[text] if text in whole else find_id(connection, kind, text)
+        except UnknownName as error:
+            found[text] = error
+            continue
+        is_there = one in present or text not in whole
+        found[text] = one if is_there and one not in undone else UnknownName(
+            kind, text, hint="That run was undone." if one in undone else _HINTS[kind]
+        )  # fmt: skip
+    return found
+
+
+def documents_of(connection: Connection, subjects: Iterable[tuple[SubjectKind, str]]) -> pa.Table:
+    """Return the ids of the documents that subjects hold, each once, as the column `document_id`."""
+    by_kind: dict[SubjectKind, dict[str, None]] = {}
+    for kind, subject in subjects:
+        by_kind.setdefault(kind, {})[subject] = None
+    found = []
+    for kind, names in by_kind.items():
+        with staged(connection, named=_table(kind, names)):
+            found.append(fetch_ids(connection, _DOCUMENTS[kind]))
+    return pa.concat_tables(found) if len(found) == 1 else _distinct(connection, found)
+
+
+def _distinct(connection: Connection, tables: list[pa.Table]) -> pa.Table:
+    with staged(connection, several=pa.concat_tables(tables)):
+        return fetch_ids(connection, "SELECT DISTINCT document_id FROM several")
+
+
+def _table(kind: SubjectKind, names: Iterable[str]) -> pa.Table:
+    if kind == "source":
+        return pa.table({"id": pa.array(list(names), pa.string())})
+    return pa.table({"id": uuid_array([UUID(one).bytes for one in names])})
+
+
+def _digits(text: str) -> str | None:
+    """Return the hexadecimal digits of an id or of the beginning of one, or None."""
+    digits = text.lower().replace("-", "")
+    return digits if _HEXADECIMAL.fullmatch(digits) else None

@@ -24,12 +24,14 @@ _DOCUMENT = """
 """
 _CLAIMS = """
     SELECT claim_id::VARCHAR AS claim_id, subject_kind, origin, generation, model, method, grade, rank, confidence,
-           author, stated_at, note, support_digest, support_uri, retracts::VARCHAR AS retracts, is_retracted
+           author, stated_at, note, support_digest, support_uri, s.name AS support_name,
+           retracts::VARCHAR AS retracts, is_retracted
     FROM (
         FROM claims WHERE document_id = CAST(:document AS UUID)  -- one condition a scan: OR would read all columns
         UNION ALL FROM claims WHERE ingest_id = CAST(:ingest AS UUID)
         UNION ALL FROM claims WHERE source = :source
-    ) ORDER BY stated_at DESC, claim_id DESC
+    ) LEFT JOIN (SELECT digest, name FROM support) s ON s.digest = support_digest
+    ORDER BY stated_at DESC, claim_id DESC
 """
 _LAUNDERED = """
     SELECT synthetic_id::VARCHAR AS synthetic_id, model, kind, score, n_words, verdict, ground, found_at
@@ -38,6 +40,10 @@ _LAUNDERED = """
 _OUTCOME = resolved_of(
     "SELECT document_id, source, ingest_id FROM document WHERE document_id = CAST(:document AS UUID)"
 )
+_MODEL = """
+    SELECT name, training_set, generation, generation_is_bound, mean_ancestry, human_ancestry FROM model
+    WHERE name = :model
+"""
 _SPECIFICITY = {"source": 1, "ingest": 2, "document": 3}
 _RANK_CURATED = GRADES.index("curated")
 
@@ -48,7 +54,7 @@ STEPS = (
     "Claims about the source and the ingest hold for the document too.",
     "The highest grade counts; 'unknown' above grade declared says nothing.",
     "Of that grade the claims about the closest subject count: document, then ingest, then source.",
-    "Of each author the last one; 'unknown' gives way. Different origins are a conflict; otherwise the last decides.",
+    "Of each author the last counts; 'unknown' gives way. Different origins are a conflict; else the last decides.",
     "Human text below grade curated that is, or holds, a model's text is a conflict.",
     "In conflict, or with nothing said, a document is unknown, with grade none.",
     "What a model of ours wrote has one generation more than the model.",
@@ -64,6 +70,8 @@ class Why:
     document : which one it is
     claims : all that concern it, the last first; `fate` tells what the rule made of each
     laundering : outputs of models that it is, or that it holds
+    model : the model that wrote it and, where it is one of ours, its training set, generation and ancestry; None
+        where the outcome names none
     outcome : origin, generation, model, evidence_rank, conflict and ancestry as the rule gives them
     remedy : what would end a conflict; None where there is none
     """
@@ -71,6 +79,7 @@ class Why:
     document: dict[str, Any]
     claims: list[dict[str, Any]]
     laundering: list[dict[str, Any]]
+    model: dict[str, Any] | None
     outcome: dict[str, Any]
     remedy: str | None
 
@@ -99,14 +108,15 @@ def _why(connection: Connection, document: str) -> Why:
     [about] = fetch(connection, _DOCUMENT, {"document": document}).to_pylist()
     subject = {"document": document, "ingest": about["ingest_id"], "source": about["source"]}
     claims = fetch(connection, _CLAIMS, subject).to_pylist()
-    fates = explained(claims)
-    for one in claims:
-        one["fate"] = fates[one["claim_id"]]
     laundering = fetch(connection, _LAUNDERED, {"document": document}).to_pylist()
     [outcome] = fetch(connection, _OUTCOME, {"document": document}).to_pylist()
     del outcome["document_id"]
     outcome["evidence_grade"] = GRADES[outcome["evidence_rank"]]
-    return Why(about, claims, laundering, outcome, _REMEDIES.get(outcome["conflict"]))
+    fates = explained(claims, is_laundered=outcome["conflict"] == "laundering")
+    for one in claims:
+        one["fate"] = fates[one["claim_id"]]
+    models = fetch(connection, _MODEL, {"model": outcome["model"]}).to_pylist()
+    return Why(about, claims, laundering, next(iter(models), None), outcome, _REMEDIES.get(outcome["conflict"]))
 
 
 _REMEDIES = {
@@ -115,20 +125,22 @@ _REMEDIES = {
 }
 
 
-def explained(claims: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def explained(claims: Sequence[Mapping[str, Any]], *, is_laundered: bool = False) -> dict[str, str]:
     """Return what the rule makes of each of a document's claims: claim id -> the step that sets it aside, in words.
 
     Parameters
     ----------
     claims : claim_id, subject_kind, origin, rank, author, stated_at, retracts, is_retracted of all that concern it
+    is_laundered : whether the document is in conflict for the text of a model in it
     """
+    takers = {one["retracts"]: f" by {one['author']}" for one in claims if one["retracts"] is not None}
     fates: dict[str, str] = {}
     live = []
     for one in claims:
         if one["retracts"] is not None:
             fates[one["claim_id"]] = f"step 1: takes back {one['retracts'][:8]}"
         elif one["is_retracted"]:
-            fates[one["claim_id"]] = "step 1: taken back"
+            fates[one["claim_id"]] = f"step 1: taken back{takers.get(one['claim_id'], '')}"
         elif one["origin"] == "unknown" and one["rank"] > 1:
             fates[one["claim_id"]] = "step 3: its author could not tell"
         else:
@@ -138,11 +150,12 @@ def explained(claims: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     best = max(one["rank"] for one in live)
     of_best = [one for one in live if one["rank"] == best]
     closest = max(_SPECIFICITY[one["subject_kind"]] for one in of_best)
-    last: dict[str, Mapping[str, Any]] = {}
-    for one in sorted(of_best, key=lambda one: (one["stated_at"], one["claim_id"])):
-        if _SPECIFICITY[one["subject_kind"]] == closest:
-            last[one["author"]] = one
-    counting = sorted(last.values(), key=lambda one: (one["origin"] != "unknown", one["stated_at"], one["claim_id"]))
+    near = [one for one in of_best if _SPECIFICITY[one["subject_kind"]] == closest]
+    ends: dict[str, Any] = {}
+    for one in near:
+        ends[one["author"]] = max(one["stated_at"], ends.get(one["author"], one["stated_at"]))
+    last = [one for one in near if one["stated_at"] == ends[one["author"]]]
+    counting = sorted(last, key=lambda one: (one["origin"] != "unknown", one["stated_at"], one["claim_id"]))
     is_contradicted = len({one["origin"] for one in counting} - {"unknown"}) > 1
     for one in live:
         if one["rank"] < best:
@@ -150,14 +163,14 @@ def explained(claims: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         elif _SPECIFICITY[one["subject_kind"]] < closest:
             name = next(kind for kind, value in _SPECIFICITY.items() if value == closest)
             fates[one["claim_id"]] = f"step 4: a claim about the {name} counts"
-        elif last[one["author"]]["claim_id"] != one["claim_id"]:
-            fates[one["claim_id"]] = f"step 5: {one['author']} said more later"
+        elif one["stated_at"] < ends[one["author"]]:
+            fates[one["claim_id"]] = f"step 5: {one['author']} said something later"
         elif one["origin"] == "unknown" and one["claim_id"] != counting[-1]["claim_id"]:
             fates[one["claim_id"]] = "step 5: gives way to those who know"
         elif is_contradicted:
             fates[one["claim_id"]] = "step 5: contradicts another of the same grade"
         elif one["claim_id"] == counting[-1]["claim_id"]:
-            fates[one["claim_id"]] = "counts"
+            fates[one["claim_id"]] = "step 6: a model's text is in it" if is_laundered else "counts"
         else:
             fates[one["claim_id"]] = "step 5: agrees with a later one"
     return fates

@@ -54,14 +54,15 @@ def outcome(claims: list[dict[str, Any]], gone: set[int], *, is_laundered: bool)
         return "unknown", None, None, 0, None
     best = max((claim["rank"], SPECIFICITY[claim["kind"]]) for claim in said)
     said = [claim for claim in said if (claim["rank"], SPECIFICITY[claim["kind"]]) == best]
-    last = {
-        author: max((claim for claim in said if claim["author"] == author), key=lambda c: (c["at"], c["id"]))
+    ends = {
+        author: max(claim["at"] for claim in said if claim["author"] == author)
         for author in {claim["author"] for claim in said}
     }
-    known = [claim for claim in last.values() if claim["origin"] != "unknown"]
+    last = [claim for claim in said if claim["at"] == ends[claim["author"]]]
+    known = [claim for claim in last if claim["origin"] != "unknown"]
     if len({claim["origin"] for claim in known}) > 1:
         return "unknown", None, None, 0, "claims"
-    won = max(known or last.values(), key=lambda c: (c["at"], c["id"]))
+    won = max(known or last, key=lambda c: (c["at"], c["id"]))
     if won["origin"] == "human" and won["rank"] < 5 and is_laundered:
         return "unknown", None, None, 0, "laundering"
     rank = 0 if won["origin"] == "unknown" else won["rank"]
