@@ -33,7 +33,8 @@ def state_early(
     """Claim for every document published before a date that people wrote it (grade dated).
 
     A crawl's own date (collected_at) counts where there is one, otherwise the author's (authored_at). Documents that
-    are claimed to be a model's get no claim.
+    are claimed to be a model's, not only by a detector, get no claim. What dates claimed before and say no more,
+    because they were amended or somebody names a model since, is taken back.
     """
     from provenance.evidence.dated import state_dates
 
@@ -45,8 +46,8 @@ def state_early(
     if not found.sources:
         say(f"No document was published before {before}.")
         return
-    columns = ("source", "claimed now" if not dry_run else "to be claimed", "claimed before", "a model's", "earliest",
-               "latest")  # fmt: skip
+    first, last = ("to be claimed", "to be taken back") if dry_run else ("claimed now", "taken back")
+    columns = ("source", first, "claimed before", "a model's", last, "earliest", "latest")
     print_table(columns, [tuple(one.__dict__.values()) for one in found.sources])
     if not dry_run:
         say(f"{found.n_changed:,} documents show another origin or grade now")

@@ -194,8 +194,23 @@ def _take_back(connection: Connection, author: str, note: str | None) -> Retract
     require_text("note", note)
     name = require_author(author)
     chosen = _described(connection)
+    documents = append_retractions(connection, author=name, note=note or "taken back")
+    return Retracted(**chosen.__dict__, settled=settle(connection, documents))
+
+
+def append_retractions(connection: Connection, *, author: str, note: str) -> pa.Table:
+    """Append retractions of all claims in the temporary table `chosen_claim`, and drop it, in the caller's transaction.
+
+    Parameters
+    ----------
+    author, note : who takes them back, and why; checked before
+
+    Returns
+    -------
+    column document_id : the documents concerned, which the caller has to settle
+    """
     documents = fetch_ids(connection, _DOCUMENTS)
     with registered(connection) as raw:
-        raw.execute(_TAKE_BACK, {"author": name, "now": utc_now(), "note": note or "taken back"})
+        raw.execute(_TAKE_BACK, {"author": author, "now": utc_now(), "note": note})
         raw.execute("DROP TABLE temp.chosen_claim")
-    return Retracted(**chosen.__dict__, settled=settle(connection, documents))
+    return documents

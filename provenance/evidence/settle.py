@@ -28,6 +28,7 @@ _NO_RELABELLED = """
 _CHOSEN = """
     CREATE OR REPLACE TEMP TABLE chosen AS
     SELECT document_id, source, ingest_id FROM document SEMI JOIN concerned USING (document_id)
+    WHERE document_id BETWEEN ?::UUID AND ?::UUID
 """
 _CHOSEN_SLICE = """
     CREATE OR REPLACE TEMP TABLE chosen AS
@@ -117,21 +118,29 @@ def _relabel(connection: Connection, documents: pa.Table | None) -> None:
 
 
 def _given(connection: Connection, documents: pa.Table) -> Iterator[None]:
+    """Choose the documents given, a range of ids at a time."""
     with registered(connection, given=documents) as raw:
         raw.execute("CREATE OR REPLACE TEMP TABLE concerned AS SELECT DISTINCT document_id FROM given")
-        raw.execute(_CHOSEN)
-        raw.execute("DROP TABLE temp.concerned")
-    yield
+    for bounds in _ranges(documents.num_rows):
+        raw.execute(_CHOSEN, bounds)
+        yield
+    raw.execute("DROP TABLE temp.concerned")
 
 
 def _slices(raw: Any) -> Iterator[None]:
     """Choose all documents, a range of ids at a time."""
     (n_documents,) = raw.execute("SELECT count(*) FROM document").fetchone()
+    for bounds in _ranges(n_documents):
+        raw.execute(_CHOSEN_SLICE, bounds)
+        yield
+
+
+def _ranges(n_documents: int) -> Iterator[list[str]]:
+    """Yield the first and last id of ranges that hold so many of the documents each as can be resolved at a time."""
     n = min(256, n_documents // _SLICE + 1)
     for i in range(n):
         low, high = i * 256 // n, (i + 1) * 256 // n - 1
-        raw.execute(_CHOSEN_SLICE, [f"{low:02x}" + "0" * 30, f"{high:02x}" + "f" * 30])
-        yield
+        yield [f"{low:02x}" + "0" * 30, f"{high:02x}" + "f" * 30]
 
 
 def _count(raw: Any) -> int:

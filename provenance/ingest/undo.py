@@ -11,6 +11,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from provenance.dedup.documents import SETTLE_CLUSTERS
+from provenance.evidence.dated import withdraw_outdated
+from provenance.evidence.settle import settle
 from provenance.ids import uuid_array
 from provenance.ingest.amend import AMENDABLE
 from provenance.ingest.errors import AlreadyUndone
@@ -19,7 +21,7 @@ from provenance.ingest.removal import Removed, drop_bare_models, remove_doomed
 from provenance.ingest.sources import Source, require_source
 from provenance.licences import licence_class
 from provenance.records import Claim
-from provenance.store.store import Store, registered, staged
+from provenance.store.store import Store, fetch_ids, registered, staged
 
 # A retry of refused records belongs to the run that had refused them.
 _RETRIES = "SELECT ingest_id FROM ingest WHERE kind = 'retry' AND state <> 'undone' AND (options->>'retry_of') = ?"
@@ -198,6 +200,9 @@ def _restore_descriptions(connection: Connection) -> tuple[int, int]:
                 raw.execute(statement)
         raw.execute(SETTLE_CLUSTERS)
         raw.execute("DROP TABLE temp.affected")
+        outdated = withdraw_outdated(connection, fetch_ids(connection, "SELECT DISTINCT document_id FROM final"))
+        if outdated.num_rows:
+            settle(connection, outdated)
     for table in ("chain", "mended", "final"):
         raw.execute(f"DROP TABLE temp.{table}")
     return int(n_restored), int(n_kept)

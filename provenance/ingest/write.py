@@ -15,6 +15,7 @@ from provenance.dedup.documents import MOVE_DOCUMENTS, SETTLE_CLUSTERS, moved
 from provenance.dedup.incremental import Contents, add_contents
 from provenance.dedup.parameters import DedupParameters
 from provenance.evidence.claims import BY_INGEST, BY_SOURCE, StatedClaim, state_claims
+from provenance.evidence.dated import withdraw_outdated
 from provenance.evidence.resolve import ANCESTRY, GENERATION
 from provenance.evidence.settle import settle
 from provenance.ids import composite_digest, uuid_array
@@ -124,10 +125,12 @@ class BatchWriter:
         regrouped = self._add_contents(connection, batch, fresh)
         self._add_documents(connection, fresh, regrouped)
         n_amended = self._amender.amend(connection, present) if present.num_rows else 0
+        amended = present.select(["document_id"]).slice(0, present.num_rows if n_amended else 0)
         self._add_claims(connection, batch, fresh)
+        outdated = withdraw_outdated(connection, amended) if amended.num_rows else amended
         linked = self._add_parents(connection, batch)
         found = self._compare_with_outputs(connection, batch, fresh)
-        self._settle(connection, fresh, pa.concat_tables([linked, found]))
+        self._settle(connection, fresh, pa.concat_tables([linked, found, outdated]))
         self._add_refused(connection, batch)
         n_quarantined = len(batch.refused_at)
         return Counts(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from provenance.dedup.clusters import components
 from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_ORDER
+from provenance.evidence.dated import OUTDATED
 from provenance.evidence.resolve import RESOLVED
 from provenance.ids import as_uuid, id_bytes, id_values
 from provenance.laundering.roles import IS_OUTPUT, MIN_WORDS, PENDING
@@ -88,6 +89,20 @@ _CHECKS: tuple[tuple[str, str], ...] = (
         """SELECT DISTINCT document_id::VARCHAR FROM training_set_item
            WHERE document_id NOT IN (SELECT document_id FROM document UNION ALL SELECT document_id FROM tombstone)""",
     ),
+    _dangling("evidence", "document_id", "document", "document_id"),
+    _dangling("evidence", "ingest_id", "ingest", "ingest_id"),
+    _dangling("evidence", "source", "source", "name"),
+    _dangling("evidence", "retracts", "evidence", "evidence_id"),
+    _dangling("evidence", "support_digest", "support", "digest"),
+    (
+        "evidence: no claim is taken back twice, and no retraction is",
+        """SELECT retracts::VARCHAR FROM evidence WHERE retracts IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+           UNION ALL SELECT evidence_id::VARCHAR FROM evidence
+           WHERE retracts IS NOT NULL AND evidence_id IN (SELECT retracts FROM evidence WHERE retracts IS NOT NULL)""",
+    ),
+    ("evidence: what dates claim rests on the dates that documents have", OUTDATED),
+    ("support: every digest is the SHA-256 of the bytes", "SELECT digest FROM support WHERE digest <> sha256(bytes)"),
+    _dangling("attestation", "statement_digest", "support", "digest"),
     _duplicates("tombstone", "document_id"),
     _dangling("tombstone", "takedown_id", "takedown", "takedown_id"),
     (

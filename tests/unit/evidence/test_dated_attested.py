@@ -16,8 +16,10 @@ from provenance.errors import ProvenanceError, UnknownName
 from provenance.evidence.attested import Attestation, attest, attestations
 from provenance.evidence.dated import state_dates
 from provenance.evidence.errors import ContradictoryEvidence, FromTheFuture, SignatureRefused, StatementExpired
-from provenance.evidence.statements import retract
+from provenance.evidence.retract import Choice, retract, retract_all
+from provenance.evidence.statements import Statement, state
 from provenance.ingest.removal import remove_source
+from provenance.ingest.undo import undo_ingest
 from provenance.store.store import Store
 from tests.factories import count, ingest, prose_records, provenance, rows, violations
 
@@ -196,3 +198,62 @@ def test_commands(crawl: Store, tmp_path: Path) -> None:
     assert one["state"] == "verified"
     assert provenance("--store", path, "date", "--before", "1990-01-01").err.startswith("No document")
     assert provenance("--store", path, "date", "--before", "soon").code == 2
+
+
+def dated(store: Store, **options: Any) -> tuple[int, ...]:
+    """Return the counts of what dates say of the source `crawl`."""
+    [one] = state_dates(store, **options).sources
+    return one.n_stated, one.n_present, one.n_generated, one.n_withdrawn
+
+
+def test_a_date_that_is_amended_takes_its_claim_along(store: Store) -> None:
+    record = prose_records(1)[0]
+    ingest(store, [{**record, "date": "1999-01-01"}], origin="unknown", source="crawl")
+    assert (dated(store), origins(store)) == ((1, 0, 0, 0), [("human", 3)])
+    later = ingest(store, [{**record, "date": "2024-01-01"}], origin="unknown", source="crawl", name="later")
+    assert (later.counts.n_amended, origins(store)) == (1, [("unknown", 0)])
+    assert violations(store) == []
+    undo_ingest(store, str(later.ingest_id))
+    assert (origins(store), dated(store), origins(store)) == ([("unknown", 0)], (1, 0, 0, 0), [("human", 3)])
+    ingest(store, [{**record, "collected_at": "2012-03-04"}], origin="unknown", source="crawl", name="crawled")
+    assert origins(store) == [("unknown", 0)]  # the crawl's own date counts, and nobody has claimed by it yet
+    assert (dated(store), origins(store)) == ((1, 0, 0, 0), [("human", 3)])
+    assert violations(store) == []
+
+
+def test_a_date_that_an_undone_run_gave_takes_its_claim_along(store: Store) -> None:
+    record = prose_records(1)[0]
+    ingest(store, [record], origin="unknown", source="crawl")
+    run = ingest(store, [{**record, "date": "1999-01-01"}], origin="unknown", source="crawl", name="dated")
+    assert (dated(store), origins(store)) == ((1, 0, 0, 0), [("human", 3)])
+    undo_ingest(store, str(run.ingest_id))
+    assert origins(store) == [("unknown", 0)]
+    assert state_dates(store).sources == ()
+    assert violations(store) == []
+
+
+def say(store: Store, **fields: Any) -> str:
+    """State a claim about the first document of `crawl`, unless another subject is given, and return its id."""
+    [one] = rows(store, "SELECT document_id FROM document WHERE external_id = 'r0'")
+    values = {"kind": "document", "subject": one["document_id"], "author": "ann", "origin": "synthetic", **fields}
+    return str(state(store, [Statement(**values)]).ids[0])
+
+
+def test_what_dates_claim_does_not_depend_on_when(store: Store) -> None:
+    ingest(store, [{**prose_records(1)[0], "collected_at": "2011-01-01"}], origin="unknown", source="crawl")
+    said = say(store, author="words@1", method="detector")
+    assert origins(store) == [("synthetic", 2)]
+    assert (dated(store), origins(store)) == ((1, 0, 0, 0), [("human", 3)])  # as if it had been dated before
+    said = say(store)
+    assert (dated(store, dry_run=True), origins(store)) == ((0, 0, 1, 1), [("human", 3)])
+    assert (dated(store), origins(store)[0][0]) == ((0, 0, 1, 1), "synthetic")
+    assert dated(store) == (0, 0, 1, 0)
+    retract(store, said, author="ann")
+    assert (dated(store), origins(store)) == ((1, 0, 0, 0), [("human", 3)])
+    say(store, kind="source", subject="crawl")
+    assert dated(store) == (0, 0, 1, 1)
+    say(store, origin="human")  # who knows the document knows better than who knows its source
+    assert dated(store) == (1, 0, 0, 0)
+    retract_all(store, Choice(author="date"), author="ann")
+    assert dated(store) == (0, 1, 0, 0)  # a person's word is final
+    assert violations(store) == []

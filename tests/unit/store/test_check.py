@@ -15,6 +15,8 @@ from tests.factories import ingest, ingest_paths, prose, prose_records, provenan
 
 NOW = "TIMESTAMP '2026-01-01'"
 
+CLAIM, ONE = "INSERT INTO evidence SELECT e.* REPLACE (uuid() AS evidence_id,", "FROM (FROM evidence LIMIT 1) e"
+
 #: what is planted, SQL that plants it, words of the check that must find it
 CORRUPTIONS = (
     ("duplicate document", "INSERT INTO document SELECT * FROM document LIMIT 1",
@@ -157,6 +159,21 @@ CORRUPTIONS = (
      "token_count: every content_id is in content"),
     ("counted twice", "INSERT INTO token_count SELECT * FROM token_count",
      "token_count: every content_id and tokenizer"),
+    ("claim about no document", f"{CLAIM} 'document' AS subject_kind, uuid() AS document_id) {ONE}",
+     "evidence: every document_id is in document"),
+    ("claim about no run", f"{CLAIM} 'ingest' AS subject_kind, uuid() AS ingest_id) {ONE}",
+     "evidence: every ingest_id is in ingest"),
+    ("claim about no source", f"{CLAIM} 'source' AS subject_kind, 'gone' AS source) {ONE}",
+     "evidence: every source is in source"),
+    ("retraction of nothing", f"{CLAIM} uuid() AS retracts) {ONE}", "evidence: every retracts is in evidence"),
+    ("taken back twice", f"{CLAIM} evidence_id AS retracts) {ONE}, range(2)", "evidence: no claim is taken back twice"),
+    ("claim of another date",
+     f"""{CLAIM} 'document' AS subject_kind, (SELECT min(document_id) FROM document) AS document_id, 'date' AS author,
+         'published before a cutoff' AS method, 'authored_at 1999-01-01, before 2020-01-01' AS note) {ONE}""",
+     "evidence: what dates claim rests on the dates"),
+    ("lost support", "UPDATE evidence SET support_digest = 'gone'", "evidence: every support_digest is in support"),
+    ("changed support", "UPDATE support SET bytes = 'y'::BLOB", "support: every digest is the SHA-256"),
+    ("lost statement", "DELETE FROM support", "attestation: every statement_digest is in support"),
 )  # fmt: skip
 
 
