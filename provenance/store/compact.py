@@ -11,7 +11,7 @@ import duckdb
 
 from provenance.errors import CompactFailed, StoreBusy
 from provenance.store.connection import first_line, holder_of, memory_limit
-from provenance.store.files import draft_of, publish
+from provenance.store.files import copy_rights, draft_of, only_for_me, publish, real_file, spill_folder
 from provenance.store.store import Store
 
 #: Setting that says that erased rows may still lie in the file: it has to be written anew.
@@ -21,17 +21,27 @@ _TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' 
 
 @dataclass(frozen=True)
 class CompactReport:
-    """Sizes of the file before and after, and how long it took."""
+    """What became of the file.
+
+    Attributes
+    ----------
+    before_bytes, after_bytes : its sizes
+    seconds : how long it took
+    other_names : hard links to the old file, under which it still is what it was
+    """
 
     before_bytes: int
     after_bytes: int
     seconds: float
+    other_names: int = 0
 
 
 def compact(path: Path, *, wait_s: float = 10.0) -> CompactReport:
     """Write the store into a new file, compare the two row for row, and put the new one in its place.
 
-    After a kill at any moment the old or the new file is there, and whole.
+    After a kill at any moment the old or the new file is there, and whole. The old one is held until the new one has
+    its name, so that nobody writes into a file that is about to go. Behind a symbolic link the file is replaced and not
+    the link.
 
     Raises
     ------
@@ -41,14 +51,12 @@ def compact(path: Path, *, wait_s: float = 10.0) -> CompactReport:
         If the store cannot be opened.
     """
     started = time.monotonic()
-    Store.open(path, writable=True, wait_s=wait_s).close()  # waits for others, and merges a log that a kill left
-    before = path.stat().st_size
+    Store.open(path, writable=True, wait_s=wait_s).close()  # waits for others, and checks that it is one of ours
+    file = real_file(path)
+    before = file.stat()
     try:
-        with draft_of(path, purpose="compact") as draft:
-            _rewrite(path, draft)
-            after = draft.stat().st_size
-            draft.chmod(path.stat().st_mode)
-            publish(draft, path)
+        with draft_of(file, purpose="compact") as draft:
+            _rewrite(file, draft)
     except duckdb.Error as error:
         holder = holder_of(str(error))
         if holder is not None:
@@ -58,24 +66,30 @@ def compact(path: Path, *, wait_s: float = 10.0) -> CompactReport:
         if isinstance(error, CompactFailed):
             raise
         raise CompactFailed(path, error.strerror or str(error)) from error
-    return CompactReport(before, after, time.monotonic() - started)
+    return CompactReport(before.st_size, file.stat().st_size, time.monotonic() - started, before.st_nlink - 1)
 
 
-def _rewrite(path: Path, draft: Path) -> None:
+def _rewrite(file: Path, draft: Path) -> None:
+    """Write the store into the draft, and give that the name of the store."""
     # A connection of its own: those of a store are not allowed to reach a second file.
-    config: dict[str, Any] = {"storage_compatibility_version": "v1.5.0", "memory_limit": memory_limit()}
-    with duckdb.connect(str(draft), config=config) as connection:
-        connection.execute(f"ATTACH {_literal(str(path))} AS store")  # for writing, so that nobody else can
-        (name,) = connection.execute("SELECT current_database()").fetchall()[0]
-        connection.execute(f"COPY FROM DATABASE store TO {_identifier(name)}")
+    config: dict[str, Any] = {"memory_limit": memory_limit(), "temp_directory": str(spill_folder(draft))}
+    with duckdb.connect(config=config) as connection:
+        connection.execute(f"ATTACH {_literal(str(file))} AS store")  # for writing, so that nobody else can
+        connection.execute("CHECKPOINT store")  # a log that a kill left would be read into the new file once more
+        with only_for_me():
+            connection.execute(f"ATTACH {_literal(str(draft))} AS new (STORAGE_VERSION 'v1.5.0')")
+        connection.execute("COPY FROM DATABASE store TO new")
         for (table,) in connection.execute(_TABLES).fetchall():
-            old = _checksum(connection, f"store.{_identifier(table)}")
-            if old != _checksum(connection, f"{_identifier(name)}.{_identifier(table)}"):
-                raise CompactFailed(path, f"table {table} came out differently")
+            if _checksum(connection, f"store.{_identifier(table)}") != _checksum(
+                connection, f"new.{_identifier(table)}"
+            ):
+                raise CompactFailed(file, f"table {table} came out differently")
         # In the draft: so it is said no more in the very moment in which the new file takes its place.
-        connection.execute("DELETE FROM setting WHERE name = ?", [PENDING])
-        connection.execute("DETACH store")
-        connection.execute("CHECKPOINT")
+        connection.execute("DELETE FROM new.setting WHERE name = ?", [PENDING])
+        connection.execute("CHECKPOINT new")
+        connection.execute("DETACH new")
+        copy_rights(file, draft)
+        publish(draft, file)
 
 
 def _checksum(connection: duckdb.DuckDBPyConnection, table: str) -> Any:

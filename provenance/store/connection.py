@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from provenance.errors import NotAStore, StoreBusy, StoreNotFound
-from provenance.store.files import is_alive
+from provenance.store.files import is_alive, real_file
 
 #: How often a held file is tried again, in seconds.
 _POLL_S = 0.05
@@ -93,12 +93,23 @@ def open_engine(
     )
     event.listen(engine, "handle_error", _abandon_when_fatal)
     logging.getLogger(_POOL_LOG).addFilter(_is_no_interrupt)
+    _hold(engine, path, wait_s=wait_s, create=create)
+    return engine
+
+
+def _hold(engine: Engine, path: Path, *, wait_s: float, create: bool) -> None:
+    """Open the file, waiting for others."""
     deadline = time.monotonic() + wait_s
     with _note_while_waiting(path) as note:
         while True:
+            before = _identity(path)
+            if before is None and not create:  # it went while we waited
+                raise StoreNotFound(path)
             try:
                 engine.connect().close()
-                return engine
+                if before in (None, _identity(path)):
+                    return
+                engine.dispose()  # it was written anew between the look and the lock: what we hold has no name any more
             except DBAPIError as error:
                 engine.dispose()
                 holder = holder_of(str(error.orig))
@@ -141,8 +152,18 @@ def wait_until_served(path: Path, *, at_most_s: float = 2.0) -> None:
         time.sleep(_POLL_S / 2)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one that takes its name later, or None where it is not there yet."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _waiting_folder(path: Path) -> Path:
-    return path.with_name(path.name + ".waiting")
+    file = real_file(path)  # whatever name anybody has for it
+    return file.with_name(file.name + ".waiting")
 
 
 @contextmanager
@@ -172,6 +193,8 @@ def holder_of(message: str) -> str | None:
     found = _HOLDER.search(message)
     if found:
         return f"process {found['pid']} ({_command_line(int(found['pid'])) or found['program']})"
+    if "already attached" in message:
+        return f"this process ({os.getpid()}), which writes it anew"
     if "different configuration" in message:
         return f"this process ({os.getpid()}), which has opened it in another mode"
     return "another process" if "Could not set lock" in message else None

@@ -22,7 +22,7 @@ from provenance.ingest.removal import drop_bare_models, erase_doomed
 from provenance.ingest.runs import actor as present_actor
 from provenance.store import schema
 from provenance.store.compact import PENDING, CompactReport, compact
-from provenance.store.files import remove_drafts
+from provenance.store.files import real_file, remove_drafts, remove_spilled
 from provenance.store.store import Store, registered, utc_now
 from provenance.takedown.errors import (
     ConfirmCount,
@@ -163,9 +163,9 @@ def finish(path: Path, *, wait_s: float = 10.0) -> CompactReport:
                 raise NotRewritten(path, str(error)) from error
         except (CompactFailed, StoreWriteFailed) as error:
             raise NotRewritten(path, str(error)) from error
-    remove_drafts(path)
-    for spilled in path.with_name(path.name + ".tmp").glob("duckdb_temp*"):
-        spilled.unlink(missing_ok=True)
+    file = real_file(path)
+    remove_drafts(file)
+    remove_spilled(file)
     return report
 
 
