@@ -79,15 +79,21 @@ def state_all(store: Store, drawn: list[dict[str, Any]], laundered: set[int]) ->
     ingests = [str(row["ingest_id"]) for row in rows(store, "SELECT ingest_id FROM ingest ORDER BY 1")]
     subjects = {"document": documents, "ingest": ingests, "source": ["books"]}
     ids: list[UUID] = []
+    standing: set[UUID] = set()  # a claim is taken back once, and what takes back is not taken back
     with store.transaction() as connection:
         for one in drawn:
             known = subjects[one["kind"]]
-            taken_back = None if one["retracts"] is None or one["retracts"] >= len(ids) else ids[one["retracts"]]
+            named = None if one["retracts"] is None or one["retracts"] >= len(ids) else ids[one["retracts"]]
+            taken_back = named if named in standing else None
             claim = StatedClaim(
                 one["kind"], known[one["which"] % len(known)], one["claim"], "declared", rank=one["rank"],
                 author=one["author"], retracts=taken_back,
             )  # fmt: skip
             ids += state_claims(connection, [claim], stated_at=NOW + timedelta(hours=one["hour"]))
+            if taken_back is None:
+                standing.add(ids[-1])
+            else:
+                standing.remove(taken_back)
         for one in laundered:
             connection.exec_driver_sql(
                 "INSERT INTO laundering VALUES (?::UUID, ?::UUID, 'same text', 1, 9, 'conflict', 'none', now())",
