@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,23 @@ class UnknownName(ProvenanceError, LookupError):
         self.name = name
         self.known = tuple(known)
         super().__init__(f"There is no {kind} {name!r}.{did_you_mean(name, self.known)}{' ' + hint if hint else ''}")
+
+
+class AmbiguousId(UnknownName):
+    """The beginning of an id that several have."""
+
+    def __init__(self, kind: str, name: str, ids: Iterable[str]) -> None:
+        self.ids = tuple(ids)
+        some = ", ".join(self.ids[:3]) + (", ..." if len(self.ids) > 3 else "")
+        super().__init__(f"single {kind}", name, hint=f"Several begin so: {some}. Give more digits.")
+
+
+class WasTakenDown(UnknownName):
+    """A document that was erased by a takedown."""
+
+    def __init__(self, kind: str, name: str, taken_down_at: datetime) -> None:
+        self.taken_down_at = taken_down_at
+        super().__init__(kind, name, hint=f"It was taken down on {taken_down_at:%Y-%m-%d}: see the view taken_down.")
 
 
 class NameTaken(ProvenanceError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from provenance.errors import UnknownName
+from provenance.store.lookup import find_id
 from provenance.store.store import Store
 
 #: Where the copies of a cluster have to lie: anywhere, in one source, or in one ingest run.
@@ -28,11 +28,6 @@ _LARGEST = """
 _COUNT = """
     SELECT count(*) AS n FROM clusters c
     WHERE (:source IS NULL OR list_contains(c.sources, :source)) AND {together}
-"""
-_CLUSTER = """
-    SELECT DISTINCT cluster_id::VARCHAR AS cluster_id FROM document
-    WHERE starts_with(cluster_id::VARCHAR, :prefix) OR starts_with(document_id::VARCHAR, :prefix)
-    ORDER BY 1 LIMIT 3
 """
 _MEMBERS = """
     SELECT document_id, content_id, is_representative, source, external_id, origin, generation, model, licence_class,
@@ -99,9 +94,7 @@ def find_cluster(store: Store, prefix: str, *, limit: int = 100) -> Cluster:
     UnknownName
         If no cluster or document has such an id, or several have.
     """
-    found = store.fetch(_CLUSTER, {"prefix": prefix.lower()})["cluster_id"].to_pylist()
-    if len(found) != 1:
-        hint = "See them with: provenance clusters" if not found else f"Several begin so: {', '.join(found)}."
-        raise UnknownName("cluster", prefix, hint=hint)
-    given = {"cluster": found[0], "limit": limit}
-    return Cluster(found[0], store.fetch(_MEMBERS, given).to_pylist(), store.fetch(_EDGES, given).to_pylist())
+    with store.read() as connection:
+        found = find_id(connection, "cluster", prefix)
+    given = {"cluster": found, "limit": limit}
+    return Cluster(found, store.fetch(_MEMBERS, given).to_pylist(), store.fetch(_EDGES, given).to_pylist())

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
-from provenance.evidence.subjects import find_id, find_subject
+from provenance.evidence.subjects import find_subject
 from provenance.store import views
+from provenance.store.lookup import find_id
 from provenance.store.store import Store, fetch
 
 

@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from provenance.errors import UnknownName
 from provenance.evidence.errors import AlreadyRetracted, NothingToRetract, NotRetractable
 from provenance.evidence.settle import Settled, settle
-from provenance.evidence.subjects import find_id, find_subject
+from provenance.evidence.subjects import find_subject
 from provenance.evidence.words import require_author, require_text
 from provenance.ids import uuid_array
+from provenance.store.lookup import find_id
 from provenance.store.store import Store, fetch, fetch_ids, registered, staged, utc_now
 
 _STANDING = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -12,18 +11,9 @@ from sqlalchemy import Connection
 from provenance.errors import UnknownName
 from provenance.evidence.claims import SubjectKind
 from provenance.ids import uuid_array
+from provenance.store.lookup import HINTS, find_id, id_range
 from provenance.store.store import fetch, fetch_ids, staged
 
-#: Digits with which the name of a document or run begins at least.
-_LEAST = 8
-_HEXADECIMAL = re.compile(rf"[0-9a-f]{{{_LEAST},32}}")
-
-# Ranges of ids, not beginnings of texts: a store of ten million documents answers at once.
-_FIND = {
-    "document": "SELECT document_id::VARCHAR AS id FROM document WHERE document_id BETWEEN :low AND :high LIMIT 3",
-    "ingest": "SELECT ingest_id::VARCHAR AS id FROM ingest WHERE ingest_id BETWEEN :low AND :high LIMIT 3",
-    "claim": "SELECT evidence_id::VARCHAR AS id FROM evidence WHERE evidence_id BETWEEN :low AND :high LIMIT 3",
-}
 _SOURCES = "SELECT name FROM source ORDER BY name"
 _UNDONE = "SELECT ingest_id::VARCHAR AS id FROM ingest WHERE state = 'undone'"
 _PRESENT = {
@@ -35,31 +25,6 @@ _DOCUMENTS = {
     "ingest": "SELECT document_id FROM document SEMI JOIN named ON named.id = ingest_id",
     "source": "SELECT document_id FROM document SEMI JOIN named ON named.id = source",
 }
-_HINTS = {
-    "document": "Expected an id as in the view documents, or at least its first 8 digits.",
-    "ingest": "See: provenance ingests",
-    "claim": "See: provenance claims",
-}
-
-
-def find_id(connection: Connection, kind: str, text: str) -> str:
-    """Return the whole id of a document, an ingest or a claim from its id or the beginning of it.
-
-    Raises
-    ------
-    UnknownName
-        If there is none, or several begin so.
-    """
-    digits = _digits(text)
-    if digits is None:
-        raise UnknownName(kind, text, hint=_HINTS[kind])
-    bounds = {"low": UUID(digits.ljust(32, "0")), "high": UUID(digits.ljust(32, "f"))}
-    found: list[str] = fetch(connection, _FIND[kind], bounds)["id"].to_pylist()
-    if not found:
-        raise UnknownName(kind, text, hint=_HINTS[kind])
-    if len(found) > 1:
-        raise UnknownName(kind, text, hint=f"Several begin so: {', '.join(sorted(found))}. Give more digits.")
-    return found[0]
 
 
 def find_subject(connection: Connection, kind: SubjectKind, text: str) -> str:
@@ -100,7 +65,8 @@ def _sources(connection: Connection, texts: Iterable[str]) -> dict[str, str | Un
 
 
 def _ids(connection: Connection, kind: SubjectKind, texts: Iterable[str]) -> dict[str, str | UnknownName]:
-    whole = {text: str(UUID(digits)) for text in texts if (digits := _digits(text)) is not None and len(digits) == 32}
+    ranges = {text: bounds for text in texts if (bounds := id_range(text)) is not None}
+    whole = {text: str(one["low"]) for text, one in ranges.items() if one["low"] == one["high"]}
     with staged(connection, named=_table(kind, whole.values())):
         present = set(fetch(connection, _PRESENT[kind])["id"].to_pylist())
     undone = set(fetch(connection, _UNDONE)["id"].to_pylist()) if kind == "ingest" else set()
@@ -113,7 +79,7 @@ def _ids(connection: Connection, kind: SubjectKind, texts: Iterable[str]) -> dic
             continue
         is_there = one in present or text not in whole
         found[text] = one if is_there and one not in undone else UnknownName(
-            kind, text, hint="That run was undone." if one in undone else _HINTS[kind]
+            kind, text, hint="That run was undone." if one in undone else HINTS[kind]
         )  # fmt: skip
     return found
 
@@ -139,9 +105,3 @@ def _table(kind: SubjectKind, names: Iterable[str]) -> pa.Table:
     if kind == "source":
         return pa.table({"id": pa.array(list(names), pa.string())})
     return pa.table({"id": uuid_array([UUID(one).bytes for one in names])})
-
-
-def _digits(text: str) -> str | None:
-    """Return the hexadecimal digits of an id or of the beginning of one, or None."""
-    digits = text.lower().replace("-", "")
-    return digits if _HEXADECIMAL.fullmatch(digits) else None

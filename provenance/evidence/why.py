@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.evidence.resolve import resolved_of
-from provenance.evidence.subjects import find_id
 from provenance.records import GRADES
+from provenance.store.lookup import find_id
 from provenance.store.store import Store, fetch
 
 _DOCUMENT = """

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from provenance.errors import UnknownName
-from provenance.evidence.subjects import find_id
+from provenance.errors import AmbiguousId, UnknownName, WasTakenDown
 from provenance.lineage.errors import AmbiguousSubject
 from provenance.records import GRADES
+from provenance.store.lookup import find_id
 from provenance.store.store import Store, staged
 
 Kind = Literal["document", "model", "set"]
@@ -209,9 +209,10 @@ def _root(connection: Connection, subject: str, kind: Kind | None) -> Node:
     try:
         if kind is None:
             return next(_rooted(connection, "document", find_id(connection, "document", subject)))
-    except UnknownName as error:
-        if "Several" in str(error):
-            raise
+    except (AmbiguousId, WasTakenDown):
+        raise
+    except UnknownName:
+        pass
     known = {None: "document, model or training set", "set": "training set"}.get(kind, str(kind))
     raise UnknownName(known, subject, names, hint="See: provenance stats, provenance training-sets")
 

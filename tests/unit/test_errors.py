@@ -6,6 +6,7 @@ import builtins
 import copy
 import inspect
 import pickle
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ EXAMPLES: tuple[ProvenanceError, ...] = (
     errors.CompactFailed(Path("s.duckdb"), "no space"),
     errors.UnknownFormat("a.xyz", ["JSON Lines", "Parquet"]),
     errors.UnknownName("training set", "pretrian", ["pretrain"], hint="See: provenance training-sets"),
+    errors.AmbiguousId("document", "abcdef00", ["abcdef00-1", "abcdef00-2"]),
+    errors.WasTakenDown("document", "abcdef00", datetime(2026, 1, 2)),  # noqa: DTZ001 — as the store keeps times
     errors.NameTaken("model", "m", "has digest 1, not 2"),
     errors.InvalidParameters("n_bands is 0, expected 1 to 255"),
 )
