@@ -183,7 +183,8 @@ def _print_touched(touched: Touched, copies: Copies, *, is_done: bool) -> None:
     rows += [(f"same text{also}", row["source"], row["n_documents"], row["n_words"]) for row in touched.exact_copies]
     rows += [(f"near-copies{near}", row["source"], row["n_documents"], row["n_words"]) for row in touched.near_copies]
     rows += [("made from them", row["source"], row["n_documents"], None) for row in touched.derived]
-    print_table(("what", "source", "documents", "words"), rows)
+    if rows:
+        print_table(("what", "source", "documents", "words"), rows)
     print(
         f"{verb}: {touched.n_documents:,} of {touched.n_store:,} documents, {touched.n_texts:,} texts that nobody else "
         f"has, {touched.n_words:,} words; the bytes of {touched.n_quarantined:,} refused records"

@@ -9,6 +9,7 @@ its place; until then the store says that this is still to be done, and `finish`
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ from provenance.takedown.errors import (
 from provenance.takedown.refused import blank_refused
 from provenance.takedown.select import Selection
 from provenance.takedown.touched import Copies, Found, Touched, find_touched, forget_chosen
+from provenance.takedown.words import folded
 
 _TOMBSTONES = """
     INSERT INTO tombstone BY NAME
@@ -100,7 +102,8 @@ def take_down(
     reason : why, which stays in the store
     actor : who, by default the user and the machine
     copies : what becomes of documents with the same text, and of near-copies
-    yes_all : the exact number of documents, which is asked for where it is more than half of the store
+    yes_all : the exact number of documents, which is asked for where it is more than half of the store, or everything
+        that has an address
 
     Raises
     ------
@@ -113,14 +116,14 @@ def take_down(
     CopiesRemain
         If other documents have the same text, and `copies` does not say what becomes of them.
     ConfirmCount
-        If it is more than half of the store, or the number confirmed is another one.
+        If it is more than half of the store or everything that has an address, or the number confirmed is another one.
     """
     told = _checked_reason(reason, selection)
     with store.transaction() as connection:
         found = find_touched(connection, selection, copies=copies)
         if not (found.touched.n_documents or found.refused):
             raise NothingToErase(selection.values)
-        _require_leave(found.touched, copies, yes_all)
+        _require_leave(found, copies, yes_all)
         takedown_id = uuid4()
         row = {
             "takedown_id": takedown_id,
@@ -173,17 +176,24 @@ def _checked_reason(reason: str | None, selection: Selection) -> str:
     if reason is None or not reason.strip():
         raise ReasonMissing
     told = reason.strip()
-    if any(value.strip("*? ").lower() in told.lower() for value in selection.personal if value.strip("*? ")):
+    if any(_tells(told, value) for value in selection.personal):
         raise ReasonTells("URL" if selection.kind == "url" else selection.kind)
     return told
 
 
-def _require_leave(touched: Touched, copies: Copies, yes_all: int | None) -> None:
+def _tells(reason: str, value: str) -> bool:
+    """Return whether a reason holds a name or address, as words of its own: Al is not in legal."""
+    wanted = folded(value.strip("*? "))
+    return bool(wanted) and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", folded(reason)) is not None
+
+
+def _require_leave(found: Found, copies: Copies, yes_all: int | None) -> None:
+    touched = found.touched
     if copies == "ask" and touched.n_exact:
         raise CopiesRemain(touched.n_exact, {row["source"]: row["n_documents"] for row in touched.exact_copies})
-    is_most = 2 * touched.n_documents > touched.n_store
+    is_most = found.takes_all or 2 * touched.n_documents > touched.n_store
     if (is_most and yes_all is None) or (yes_all is not None and yes_all != touched.n_documents):
-        raise ConfirmCount(touched.n_documents, touched.n_store, yes_all)
+        raise ConfirmCount(touched.n_documents, touched.n_store, yes_all, takes_all=found.takes_all)
 
 
 def _erase(connection: Connection, store: Store, found: Found, takedown_id: UUID) -> None:

@@ -33,13 +33,15 @@ class NothingToErase(ProvenanceError, LookupError):
 class ConfirmCount(ProvenanceError, ValueError):
     """So much is to be erased that its exact number is asked for, or the number given is another one."""
 
-    def __init__(self, n_documents: int, n_store: int, given: int | None) -> None:
+    def __init__(self, n_documents: int, n_store: int, given: int | None, *, takes_all: bool = False) -> None:
         self.n_documents = n_documents
         self.n_store = n_store
         self.given = given
+        self.takes_all = takes_all
+        every = ", every one that has an address" if takes_all else ""
         told = "" if given is None else f", not {given:,}"
         super().__init__(
-            f"Nothing was erased: this erases {n_documents:,} of the {n_store:,} documents of the store{told}. "
+            f"Nothing was erased: this erases {n_documents:,} of the {n_store:,} documents of the store{every}{told}. "
             f"If that is meant: --yes-all {n_documents}"
         )
 

@@ -2,9 +2,9 @@
 
 By source every refused record of it goes. From other sources, and otherwise, those go that share a run of 13 tokens
 with an erased text (also the parts of a record that was too large, and lines that are cut off), or hold the whole of a
-shorter one; that name the author or the address asked for, or the address of an erased document; or that are the same
-record of the same source by its id. What goes leaves an empty row, so that the same record of the same file is known
-when it comes again.
+shorter one; that name the author or an address asked for, or the address of an erased document, in capitals or not; or
+that are the same record of the same source by its id. What goes leaves an empty row, so that the same record of the
+same file is known when it comes again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pyarrow as pa
@@ -22,7 +24,9 @@ from provenance.dedup.spans import KnownRuns
 from provenance.ids import uuid_array
 from provenance.ingest.readers.base import TAKEN_DOWN
 from provenance.store.store import registered, staged
+from provenance.takedown.patterns import inside, plain
 from provenance.takedown.select import Selection
+from provenance.takedown.words import Words, folded
 
 #: Bytes of refused records, and texts, that are held at a time.
 _GROUP_BYTES = 32 << 20
@@ -62,15 +66,31 @@ _BLANK = """
 _ESCAPE = re.compile(r'(?:\\u[0-9a-fA-F]{4})+|\\[nrtbf"\\/]')
 
 
-def find_refused(connection: Connection, selection: Selection) -> list[bytes]:
-    """Return the ids of refused records that go with the documents of the temporary table `doomed`."""
+@dataclass(frozen=True)
+class Refused:
+    """Refused records whose bytes go.
+
+    Attributes
+    ----------
+    ids : 16 bytes each
+    named : authors and addresses asked for that stand in any of them
+    """
+
+    ids: list[bytes]
+    named: frozenset[str]
+
+
+def find_refused(connection: Connection, selection: Selection) -> Refused:
+    """Return the refused records that go with the documents of the temporary table `doomed`."""
     sources = selection.values if selection.kind == "source" else ()
     bound = {"values": list(sources), "gone": TAKEN_DOWN}
     with registered(connection) as raw:
         found: list[bytes] = raw.execute(_OF_SOURCES, bound).to_arrow_table()["id"].to_pylist()
-        if raw.execute(_ANY_LEFT, bound).fetchone():
-            found.extend(_records_that_tell(raw, _Traces(raw, selection), sources))
-    return found
+        if not raw.execute(_ANY_LEFT, bound).fetchone():
+            return Refused(found, frozenset())
+        traces = _Traces(raw, selection)
+        found.extend(_records_that_tell(raw, traces, sources))
+    return Refused(found, frozenset(traces.named))
 
 
 def blank_refused(connection: Connection, ids: Sequence[bytes]) -> None:
@@ -83,8 +103,9 @@ class _Traces:
     """What a refused record must not hold."""
 
     def __init__(self, raw: Any, selection: Selection) -> None:
-        authors = selection.values if selection.kind == "author" else ()
-        self._words = [*authors, *(uri for (uri,) in raw.execute(_ADDRESSES).fetchall())]
+        self.named: set[str] = set()
+        self._asked = _asked_for(selection)
+        words = [form for (uri,) in raw.execute(_ADDRESSES).fetchall() for form in {uri, plain(uri)}]
         self._records = set(raw.execute(_RECORDS).fetchall())
         self._short: set[str] = set()
         self._runs: list[KnownRuns] = []
@@ -96,19 +117,26 @@ class _Traces:
                 if len(text) < _SHORTEST:
                     self._short.add(text)
                 else:
-                    self._words.append(text)
+                    words.append(text)
+        self._words = Words(words)
 
     def in_records(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Return for some refused records whether they hold any of it."""
         texts = [readable(row["raw"]) for row in rows]
         found = [
-            any(word in text for word in self._words) or self._is_same_record(row)
-            for row, text in zip(rows, texts, strict=True)
+            self._is_told(folded(text)) or self._is_same_record(row) for row, text in zip(rows, texts, strict=True)
         ]
         for runs in self._runs:
             shared = runs.shared_by(pa.array(texts, pa.large_string()))
             found = [one or bool(other) for one, other in zip(found, shared, strict=True)]
         return found
+
+    def _is_told(self, text: str) -> bool:
+        if "%" in text:
+            text = f"{text}\n{folded(unquote(text))}"
+        named = {value for value, expression in self._asked.items() if expression.search(text)}
+        self.named |= named
+        return bool(named) or self._words.are_in(text)
 
     def _is_same_record(self, row: dict[str, Any]) -> bool:
         try:
@@ -119,6 +147,15 @@ class _Traces:
             return False
         is_same = (row["source"], str(record.get(row["id_field"]))) in self._records
         return is_same or any(isinstance(one, str) and one in self._short for one in record.values())
+
+
+def _asked_for(selection: Selection) -> dict[str, re.Pattern[str]]:
+    """Return what finds the authors or addresses asked for in a text as `folded` gives it."""
+    if selection.kind == "author":
+        return {one: re.compile(re.escape(folded(one.strip()))) for one in selection.values}
+    if selection.kind == "url":
+        return {one: found for one in selection.values if (found := inside(folded(one)))}
+    return {}
 
 
 def _records_that_tell(raw: Any, traces: _Traces, sources: Sequence[str]) -> Iterator[bytes]:

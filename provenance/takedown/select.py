@@ -1,14 +1,12 @@
 """Which documents a takedown is about: by id, author, source, licence or address.
 
 Values of one kind are a union. Authors and addresses are looked for in what a document says today and in what it said
-before it was amended, since both are in the store. Addresses are patterns: `*` stands for anything, `?` for one
-character, `[ab]` for one of some; capitals and small letters differ, as they do on the web.
+before it was amended, since both are in the store; an author's name in any composition of its characters. Addresses are
+patterns, see `patterns`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -16,30 +14,33 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from provenance.errors import UnknownName
+from provenance.store.lookup import find_id
 from provenance.store.store import registered
+from provenance.takedown.patterns import regular
 
 Kind = Literal["document", "author", "source", "licence", "url"]
 
-#: Digits of the id of a document.
-_WHOLE_ID = 32
-_HEXADECIMAL = re.compile(r"[0-9a-f]{4,32}")
 #: Kinds whose values may tell who somebody is: of those the store keeps a digest only.
 _PERSONAL = ("author", "url")
-_SHOWN = 3
+_AUTHOR = "nfc_normalize(trim({column})) = nfc_normalize(trim($value))"
+# What is not UTF-8 once it is decoded is compared as it stands.
+_URL = "regexp_full_match(nfc_normalize(coalesce(TRY(url_decode({column})), {column})), $value)"
+
+
+def _now_or_before(field: str, condition: str) -> str:
+    return f"""
+        SELECT document_id FROM document WHERE {condition.format(column=field)}
+        UNION
+        SELECT document_id FROM amendment
+        WHERE field = '{field}' AND ({condition.format(column="previous")} OR {condition.format(column="value")})
+    """
+
 
 _MATCHES: dict[str, str] = {
-    "author": """
-        SELECT document_id FROM document WHERE author = $value
-        UNION
-        SELECT document_id FROM amendment WHERE field = 'author' AND (previous = $value OR value = $value)
-    """,
+    "author": _now_or_before("author", _AUTHOR),
     "source": "SELECT document_id FROM document WHERE source = $value",
     "licence": "SELECT document_id FROM document WHERE licence = $value",
-    "url": """
-        SELECT document_id FROM document WHERE uri GLOB $value
-        UNION
-        SELECT document_id FROM amendment WHERE field = 'uri' AND (previous GLOB $value OR value GLOB $value)
-    """,
+    "url": _now_or_before("uri", _URL),
 }
 _KNOWN = {"author": "author", "licence": "licence", "url": "uri"}
 _NEAREST = """
@@ -48,18 +49,15 @@ _NEAREST = """
 """
 _SOURCES = "SELECT name FROM source ORDER BY ALL"
 _BY_ID = "SELECT document_id FROM document WHERE document_id = $value::UUID"
-_BY_PREFIX = """
-    SELECT document_id FROM document WHERE starts_with(replace(document_id::VARCHAR, '-', ''), $value) LIMIT 4
-"""
-_TOMBSTONE = """
-    SELECT strftime(t.taken_down_at, '%Y-%m-%d') FROM tombstone s JOIN takedown t USING (takedown_id)
-    WHERE starts_with(replace(s.document_id::VARCHAR, '-', ''), $value) LIMIT 1
+_EARLIER = """
+    SELECT strftime(max(taken_down_at), '%Y-%m-%d') FROM takedown
+    WHERE selection->>'kind' = $kind AND list_contains((selection->'sha256')::VARCHAR[], $digest)
 """
 _HINTS = {
     "author": "Expected the name exactly as in the view documents.",
     "licence": "Expected a licence exactly as in the view documents.",
     "url": "Expected a pattern over the column uri of the view documents, such as 'https://example.org/*'; capitals "
-    "and small letters differ.",
+    "and small letters differ behind the host.",
     "source": "See: provenance stats",
 }
 
@@ -81,7 +79,7 @@ class Selection:
         """Return what the store keeps of it: values that may tell who somebody is as their SHA-256."""
         if self.kind not in _PERSONAL:
             return {"kind": self.kind, "values": list(self.values)}
-        return {"kind": self.kind, "sha256": [sha256(one.encode("utf-8")).hexdigest() for one in self.values]}
+        return {"kind": self.kind, "sha256": [_digest(one) for one in self.values]}
 
     @property
     def personal(self) -> tuple[str, ...]:
@@ -89,49 +87,53 @@ class Selection:
         return self.values if self.kind in _PERSONAL else ()
 
 
-def choose(connection: Connection, selection: Selection) -> None:
-    """Make the temporary table `chosen` (document_id) of the documents selected.
+def choose(connection: Connection, selection: Selection) -> tuple[str, ...]:
+    """Make the temporary table `chosen` (document_id) of the documents selected; return values that none has.
 
     Raises
     ------
     UnknownName
-        If a value stands for no document, or the beginning of an id for several.
+        If a value is no id, or the beginning of several, or no source or licence that is known.
     """
+    unmatched = []
     with registered(connection) as raw:
         raw.execute("CREATE OR REPLACE TEMP TABLE chosen (document_id UUID)")
         for value in dict.fromkeys(selection.values):
-            query, bound = _query(raw, selection.kind, value)
+            query, bound = _query(connection, selection.kind, value)
+            found = raw.execute(f"SELECT document_id FROM ({query}) LIMIT 1", {"value": bound}).fetchone()
             raw.execute(f"INSERT INTO chosen {query} EXCEPT SELECT document_id FROM chosen", {"value": bound})
-            if selection.kind != "document":
-                _require_match(raw, selection.kind, query, value)
+            if found is None and selection.kind in _PERSONAL:
+                unmatched.append(value)
+            elif selection.kind == "source":
+                _require_source(raw, value)
+            elif found is None:
+                raise unknown(connection, selection.kind, value)
+    return tuple(unmatched)
 
 
-def _query(raw: Any, kind: Kind, value: str) -> tuple[str, str]:
-    """Return the query for the documents of a value, and what its parameter is."""
-    if kind != "document":
-        return _MATCHES[kind], value
-    digits = value.strip().lower().replace("-", "")
-    found: list[Any] = []
-    if _HEXADECIMAL.fullmatch(digits):
-        found = raw.execute(_BY_ID if len(digits) == _WHOLE_ID else _BY_PREFIX, {"value": digits}).fetchall()
-        gone = raw.execute(_TOMBSTONE, {"value": digits}).fetchone() if not found else None
-        if gone:
-            raise UnknownName("document", value, hint=f"It was taken down on {gone[0]}.")
-    if not found:
-        raise UnknownName("document", value, hint="Expected ids as in the view documents, or at least 4 digits of one.")
-    if len(found) > 1:
-        some = ", ".join(str(one) for (one,) in found[:_SHOWN])
-        raise UnknownName("single document", value, hint=f"Several ids begin so: {some}. Give more of the id.")
-    return _BY_ID, str(found[0][0])
-
-
-def _require_match(raw: Any, kind: Kind, query: str, value: str) -> None:
-    if kind == "source":
-        known: Iterable[str] = [name for (name,) in raw.execute(_SOURCES).fetchall()]
-        if value not in known:
-            raise UnknownName("source", value, known, hint=_HINTS[kind])
-        return
-    if raw.execute(f"SELECT document_id FROM ({query}) LIMIT 1", {"value": value}).fetchone() is None:
+def unknown(connection: Connection, kind: Kind, value: str) -> UnknownName:
+    """Return the error that says that nothing has an author, licence or address, and when it was taken down."""
+    what = "document with the URL" if kind == "url" else f"document with the {kind}"
+    with registered(connection) as raw:
+        earlier = raw.execute(_EARLIER, {"kind": kind, "digest": _digest(value)}).fetchone()[0]
+        if earlier:
+            return UnknownName(what, value, hint=f"It was taken down on {earlier}.")
         near = raw.execute(_NEAREST.format(column=_KNOWN[kind]), {"value": value}).fetchall()
-        what = "document with the URL" if kind == "url" else f"document with the {kind}"
-        raise UnknownName(what, value, [name for (name,) in near], hint=_HINTS[kind])
+    return UnknownName(what, value, [name for (name,) in near], hint=_HINTS[kind])
+
+
+def _query(connection: Connection, kind: Kind, value: str) -> tuple[str, str]:
+    """Return the query for the documents of a value, and what its parameter is."""
+    if kind == "document":
+        return _BY_ID, find_id(connection, "document", value)
+    return _MATCHES[kind], regular(value) if kind == "url" else value
+
+
+def _require_source(raw: Any, value: str) -> None:
+    known = [name for (name,) in raw.execute(_SOURCES).fetchall()]
+    if value not in known:
+        raise UnknownName("source", value, known, hint=_HINTS["source"])
+
+
+def _digest(value: str) -> str:
+    return sha256(value.encode("utf-8")).hexdigest()

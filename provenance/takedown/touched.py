@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from provenance.store.store import fetch, registered
 from provenance.takedown.mentions import mentions_of
+from provenance.takedown.patterns import words_of
 from provenance.takedown.refused import find_refused
-from provenance.takedown.select import Selection, choose
+from provenance.takedown.select import Selection, choose, unknown
 
 #: What becomes of copies: `ask` refuses where the same text stands elsewhere, `erase` takes copies and near-copies
 #: along, `keep` leaves them, and so the text where another document has it.
@@ -20,6 +21,8 @@ Copies = Literal["ask", "erase", "keep"]
 
 #: Near-copies that are named; all are counted.
 _SHOWN = 20
+#: Characters of a pattern that are looked for elsewhere; less stands everywhere.
+_LEAST_OF_ADDRESS = 8
 
 _N_STORE = "SELECT count(*) AS n FROM document"
 _EXACT = """
@@ -43,6 +46,10 @@ _NEAR = """
 _DOOMED = "CREATE OR REPLACE TEMP TABLE doomed AS SELECT document_id FROM chosen"
 _DOOMED_TOO = "INSERT INTO doomed SELECT document_id FROM exact_copy UNION ALL SELECT document_id FROM near_copy"
 
+_ALL_ADDRESSES = """
+    SELECT count(*) > 1 AND bool_and(document_id IN (SELECT document_id FROM chosen)) AS is_all
+    FROM document WHERE uri IS NOT NULL
+"""
 _BY_SOURCE = """
     SELECT source, count(*) AS n_documents, sum(n_words)::BIGINT AS n_words
     FROM document SEMI JOIN {table} USING (document_id) GROUP BY ALL ORDER BY ALL
@@ -115,7 +122,7 @@ class Touched:
     derived : documents that were made from erased ones, by source
     exports : exports of these sets: training_set, format, path, host, exported_at, is_there (None on another host)
     n_quarantined : refused records whose bytes go too
-    mentions : where else the author's name stands, which stays: place, n_rows
+    mentions : where else the author's name, or the address, stands, which stays: place, n_rows
     """
 
     n_documents: int
@@ -150,10 +157,17 @@ class Touched:
 
 @dataclass(frozen=True)
 class Found:
-    """What a takedown touches, and the refused records whose bytes go, as ids of 16 bytes."""
+    """What a takedown touches, and what only the erasure needs to know.
+
+    Attributes
+    ----------
+    refused : records whose bytes go, as ids of 16 bytes
+    takes_all : whether a pattern takes every one of the documents that have an address
+    """
 
     touched: Touched
     refused: list[bytes]
+    takes_all: bool
 
 
 def find_touched(connection: Connection, selection: Selection, *, copies: Copies) -> Found:
@@ -164,7 +178,7 @@ def find_touched(connection: Connection, selection: Selection, *, copies: Copies
     UnknownName
         If a value of the selection stands for nothing.
     """
-    choose(connection, selection)
+    unmatched = choose(connection, selection)
     with registered(connection) as raw:
         for statement in (_EXACT, _NEAR, _DOOMED, *((_DOOMED_TOO,) if copies == "erase" else ())):
             raw.execute(statement)
@@ -173,6 +187,9 @@ def find_touched(connection: Connection, selection: Selection, *, copies: Copies
     steps = _steps(connection, {row["training_set"] for row in sets})
     held = [row["training_set"] for row in sets]
     refused = find_refused(connection, selection)
+    for value in unmatched:
+        if value not in refused.named:
+            raise unknown(connection, selection.kind, value)
     touched = Touched(
         n_documents=sum(row["n_documents"] for row in documents),
         n_words=sum(row["n_words"] for row in documents),
@@ -186,10 +203,19 @@ def find_touched(connection: Connection, selection: Selection, *, copies: Copies
         steps=steps,
         derived=_rows(connection, _DERIVED),
         exports=_exports(connection, held),
-        n_quarantined=len(refused),
-        mentions=mentions_of(connection, selection.values if selection.kind == "author" else ()),
+        n_quarantined=len(refused.ids),
+        mentions=mentions_of(connection, _names(selection)),
     )
-    return Found(touched, refused)
+    takes_all = selection.kind == "url" and _rows(connection, _ALL_ADDRESSES)[0]["is_all"]
+    return Found(touched, refused.ids, takes_all)
+
+
+def _names(selection: Selection) -> tuple[str, ...]:
+    """Return what is looked for beside the documents: names of authors, and what addresses begin with or hold."""
+    if selection.kind == "author":
+        return tuple(one.strip() for one in selection.values)
+    words = [words_of(one) for one in selection.values] if selection.kind == "url" else []
+    return tuple(one for one in words if len(one) >= _LEAST_OF_ADDRESS)
 
 
 def forget_chosen(connection: Connection) -> None:

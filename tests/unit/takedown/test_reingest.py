@@ -102,7 +102,8 @@ def test_a_retry_of_a_text_that_was_taken_down(store: Store) -> None:
     ingest(store, [{"words": prose(1), "id": "q"}], source="other")
     ingest(store, [{"text": prose(1)}, *prose_records(5, start=10)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("provenance.takedown.touched.find_refused", lambda *_: [])  # as if it had not been found
+        nothing = module.Refused([], frozenset())  # as if it had not been found
+        patch.setattr("provenance.takedown.touched.find_refused", lambda *_: nothing)
         take_down(store, FIRST, reason="r", yes_all=6)
     (report,) = retry_quarantined(store, Refused(), options=RetryOptions(fields={"text": "words"}))
     assert (report.counts.n_inserted, report.counts.n_quarantined) == (0, 1)
@@ -126,6 +127,8 @@ _CASES: dict[str, tuple[Any, bool]] = {
     "a very short text": ({"copy": "Oh!"}, True),
     "a very short text inside another": ({"copy": "He said Oh! and left"}, False),
     "its address": ({"see": "https://nine.example/a"}, True),
+    "its address in capitals": ({"see": "HTTPS://NINE.example/a"}, True),
+    "its address with escapes": ({"see": "(https%3A%2F%2Fnine.example/%61)"}, True),
     "its id": ({"id": "nine", "text": None}, True),
     "its id in another field": ({"id": "ten", "of": "nine", "text": None}, False),
     "something else": ({"copy": prose(10)}, False),
