@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import duckdb
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from provenance.errors import NotAStore, StoreRevisionMismatch
 
@@ -27,8 +29,8 @@ def head_revision() -> str:
     return max(name.name.split("_")[0] for name in (migrations_folder() / "versions").glob("[0-9]*_*.py"))
 
 
-#: Asked without bound values, for the first of which DuckDB imports pandas where that is installed: .2 s a command.
-_HAS_REVISION = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = 'alembic_version'"
+# Asked without bound values, for the first of which DuckDB imports pandas where that is installed: .2 s a command.
+_REVISION = "SELECT version_num FROM main.alembic_version"
 
 
 def store_revision(connection: Connection, path: Path) -> str:
@@ -39,9 +41,12 @@ def store_revision(connection: Connection, path: Path) -> str:
     NotAStore
         If the database has no revision: it is somebody else's DuckDB file.
     """
-    if not connection.exec_driver_sql(_HAS_REVISION).scalar():
-        raise NotAStore(path, "it is a DuckDB file without our tables")
-    revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    try:
+        revision = connection.exec_driver_sql(_REVISION).scalar()
+    except DBAPIError as error:
+        if not isinstance(error.orig, duckdb.CatalogException | duckdb.BinderException):
+            raise
+        raise NotAStore(path, "it is a DuckDB file without our tables") from error
     if revision is None:
         raise NotAStore(path, "its schema was never finished")
     return str(revision)
