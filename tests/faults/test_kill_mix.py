@@ -17,7 +17,7 @@ from provenance.store.store import Store
 
 SPEC = """
 name: killed
-budget: {words: 60_000}
+budget: {words: 30_000}
 quotas: [{name: human, where: "origin = 'human'", min: 0.9}]
 seed: 5
 """
@@ -37,7 +37,7 @@ def test_random_instants(tmp_path: Path) -> None:
     spec.write_text(SPEC)
     before = tmp_path / "before.duckdb"
     with Store.create(before) as store:
-        records = list(islice(read_corpus(), 300))
+        records = list(islice(read_corpus(), 150))
         ingest_records(store, records, name="part", source="messages", claim=Claim.make("human"))
     undisturbed = tmp_path / "undisturbed.duckdb"
     shutil.copyfile(before, undisturbed)
@@ -48,7 +48,7 @@ def test_random_instants(tmp_path: Path) -> None:
         expected = [store.fetch(query).to_pylist() for query in (_ITEMS, _SETS)]
     assert expected[0]
 
-    for share in (0.5, 0.7, 0.85, 0.97):
+    for share in (0.7, 0.93):
         killed = tmp_path / f"killed-{share}.duckdb"
         shutil.copyfile(before, killed)
         process = _mix(killed, spec)

@@ -202,11 +202,14 @@ def test_experiment_can_be_extended_and_lost_files_come_back(
 ) -> None:
     """Generation by generation, with all files lost in between: the same as in one go."""
     for generations in (1, 2):
-        report = run_experiment(corpus, experiment(generations=generations), out=tmp_path / "out", jobs=1)
-        assert report.n_done == {1: 5, 2: 4}[generations]
+        fewer = experiment(arms=SETTINGS["arms"][:2], generations=generations)
+        report = run_experiment(corpus, fewer, out=tmp_path / "out", jobs=1)
+        assert report.n_done == {1: 3, 2: 2}[generations]
         shutil.rmtree(tmp_path / "out" / "tiny")
-    assert metrics(corpus) == metrics(done[0])
-    assert digests(corpus) == digests(done[0])
+    every = metrics(done[0])
+    assert metrics(corpus) == {run: every[run] for run in every if run[0] in ("shared", "replace", "quota")}
+    assert len(metrics(corpus)) == 5
+    assert digests(corpus).items() <= digests(done[0]).items()
 
 
 def test_human_text_that_runs_out_is_said_before_anything_is_trained(corpus: Store, tmp_path: Path) -> None:
@@ -269,12 +272,13 @@ def test_failed_arm_does_not_take_the_others_with_it(
 
     original, evaluate = workers.STEPS
     monkeypatch.setattr(workers, "STEPS", (fit_and_sample, evaluate))
+    three = experiment(arms=[SETTINGS["arms"][at] for at in (0, 1, 3)])
     with pytest.raises(LossNotFinite):
-        run_experiment(corpus, experiment(), out=tmp_path / "out", jobs=1)
+        run_experiment(corpus, three, out=tmp_path / "out", jobs=1)
     finished = rows(corpus, "SELECT arm FROM training_run WHERE state = 'finished' AND generation = 1")
-    assert {row["arm"] for row in finished} == {"replace", "fixed", "human"}
+    assert {row["arm"] for row in finished} == {"replace", "human"}
     monkeypatch.undo()
-    assert run_experiment(corpus, experiment(), out=tmp_path / "out", jobs=1).n_done == 5
+    assert run_experiment(corpus, three, out=tmp_path / "out", jobs=1).n_done == 4
 
 
 def test_jobs_follow_arms_seeds_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from provenance.errors import QueryFailed, QueryRefused
 from provenance.store.query import _called_functions
 from provenance.store.store import Store
-from tests.conftest import Maker
 from tests.factories import count, dump, ingest, prose_records
 
 READING = (
@@ -194,17 +193,14 @@ NONSENSE = (
 )  # fmt: skip
 
 
-@pytest.fixture(params=["reading", "writing"])
-def opened(make_store: Maker, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Return a store with some documents, open for reading and for writing in turn."""
-    store = make_store()
-    ingest(store, prose_records(3))
-    if request.param == "writing":
+@pytest.fixture(scope="module", params=["reading", "writing"])
+def opened(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Return a store with some documents, open for reading and for writing in turn; no query changes it."""
+    path = tmp_path_factory.mktemp("sandbox") / "s.duckdb"
+    with Store.create(path) as store:
+        ingest(store, prose_records(3))
+    with Store.open(path, writable=request.param == "writing") as store:
         yield store
-        return
-    store.close()
-    with Store.open(store.path) as read_only:
-        yield read_only
 
 
 @pytest.fixture(scope="module")
@@ -246,13 +242,13 @@ def test_everything_else_is_refused(opened: Store, queries: tuple[str, ...]) -> 
 
 
 @pytest.mark.parametrize("query", [*CHANGING, *NOT_ONE])
-def test_kind_is_refused_before_it_runs(store: Store, query: str) -> None:
+def test_kind_is_refused_before_it_runs(opened: Store, query: str) -> None:
     """What is no reading query never reaches the database, except where only its parser or planner can tell."""
     late = query.startswith(
         ("WITH x AS (INSERT", "SELECT", "FROM", "EXPLAIN ANALYZE WITH", "(INSERT", "EXPLAIN EXPLAIN")
     )
     with pytest.raises((QueryRefused, QueryFailed) if late else QueryRefused):
-        store.sql(query)
+        opened.sql(query)
 
 
 def test_nothing_outside_is_reached(opened: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
