@@ -2,8 +2,9 @@
 
 A bigram model is fitted on every second document of the embedded corpus and writes texts as long as the others. These
 enter a store as the model's, then what was made of them enters as people's: copied, cut, joined, with other case and
-punctuation, with words replaced, quoted inside people's text. Beside it stand the false alarms on people's text, a
-model that copies from what it was trained on, and what the search costs an ingest.
+punctuation, with words replaced, quoted inside people's text. Beside it stand the false alarms on people's text, also
+on what they write from templates that a model uses too, a model that copies from what it was trained on, and what the
+search costs an ingest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import _bench
+import _bench_templates
 
 if TYPE_CHECKING:
     from provenance.store.store import Store
@@ -114,6 +116,20 @@ def among_people(human: Sequence[str], others: Sequence[str]) -> Mapping[str, fl
     return in_a_store(work)
 
 
+def templated(n: int) -> Mapping[str, float]:
+    """Return by template which share of people's texts made from it is like some of a model's made from the same."""
+    chance = Random(0)
+
+    def work(store: Store) -> Mapping[str, float]:
+        for origin, prefix in (("synthetic", "model's "), ("human", "")):
+            for name, template in _bench_templates.TEMPLATES.items():
+                texts = [_bench_templates.filled(template, chance) for _ in range(n)]
+                enter(store, prefix + name, texts, origin=origin, model="writer" if prefix else None)
+        return shares(store)
+
+    return in_a_store(work)
+
+
 def copying(human: Sequence[str], outputs: Sequence[str]) -> Mapping[str, float]:
     """Return what happens to people's text of which a model copies a part, and to later copies of the same."""
     from provenance.laundering.memorisation import measure_memorisation
@@ -176,6 +192,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(
         f"  {'alike among themselves':25} {alike['others']:7.2%} of {len(texts) // 2:,}, were the other half a model's"
     )
+    made = templated(len(outputs))
+    for name in _bench_templates.TEMPLATES:
+        print(f"  {name:25} {made[name]:7.2%} of {len(outputs):,}, written from the template that a model uses")
     done = copying(human, outputs)
     print("A model of whose texts every fourth is copied from what it was trained on:")
     print(f"  {'found to be repeated':25} {done['repeated']:7.1%} of its texts")

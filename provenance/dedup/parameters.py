@@ -7,6 +7,9 @@ from math import ceil
 
 from provenance.errors import InvalidParameters
 
+#: Part of all spans that is kept of models' texts, for the sake of copies in which words were replaced.
+SAMPLED_FRAC = 0.1
+
 
 @dataclass(frozen=True, kw_only=True)
 class DedupParameters:
@@ -58,6 +61,14 @@ class DedupParameters:
     def n_permutations(self) -> int:
         """Length of a signature."""
         return self.n_bands * self.rows_per_band
+
+    @property
+    def sampled_frac(self) -> float:
+        """Part of all spans that is kept beside the picked ones.
+
+        None of them where the index serves containment, whose rule goes by the share of picked spans.
+        """
+        return SAMPLED_FRAC if self.containment is None else 0
 
     @property
     def min_equal(self) -> int:

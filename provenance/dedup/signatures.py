@@ -75,17 +75,20 @@ class SignatureKernel:
         found = self.features(texts)
         return found.signatures, found.n_words
 
-    def features(self, texts: pa.Array | pa.ChunkedArray, *, with_spans: bool = False) -> Features:
+    def features(
+        self, texts: pa.Array | pa.ChunkedArray, *, with_spans: bool = False, sampled_frac: float = 0
+    ) -> Features:
         """Return all that the search for copies wants to know of an array of text.
 
         Parameters
         ----------
         with_spans : whether to pick spans as well
+        sampled_frac : of the spans, as `winnow` has it
         """
         tokens = self._hasher.compute(texts)
         signatures = np.full((tokens.offsets.size - 1, self.n_perm), NO_TOKENS, dtype=np.uint32)
         _sign(tokens.hashes, tokens.offsets, self._a, self._b, self.shingle_tokens, signatures)
-        spans = winnow(tokens) if with_spans else None
+        spans = winnow(tokens, sampled_frac=sampled_frac) if with_spans else None
         return Features(signatures, np.diff(tokens.offsets).astype(np.uint32), tokens.normal, spans)
 
 

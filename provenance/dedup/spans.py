@@ -1,7 +1,9 @@
 """Spans: runs of 13 tokens, by which it is told whether a text quotes another.
 
 `shares_span` compares every span. `winnow` picks about one span in twenty of each text, in such a way that two texts
-with the same run of 50 tokens have a picked span in common; these are what a store keeps.
+with the same run of 50 tokens have a picked span in common; these are what a store keeps. Where words were replaced,
+the windows around a shorter run that is left have other least spans, and often nothing is in common. Therefore `winnow`
+can pick by hash alone as well: such a span is picked wherever it stands.
 """
 
 from __future__ import annotations
@@ -43,16 +45,21 @@ class Spans(NamedTuple):
         return Spans(self.hashes[places], offsets)
 
 
-def winnow(tokens: TokenHashes) -> Spans:
+def winnow(tokens: TokenHashes, *, sampled_frac: float = 0) -> Spans:
     """Return the picked spans of texts: in every window of 38 spans the one with the least hash, the last of equals.
 
     A text of 13 to 49 tokens has one; a shorter one has none.
+
+    Parameters
+    ----------
+    sampled_frac : part of the range of hashes, from 0 up, of which spans are picked whatever stands beside them
 
     References
     ----------
     Schleimer, Wilkerson, Aiken, Winnowing: Local Algorithms for Document Fingerprinting, SIGMOD 2003, section 3.
     """
-    return Spans(*_winnow(tokens.hashes, tokens.offsets, SPAN_TOKENS, _WINDOW, np.uint64(rule.SHINGLE_BASE)))
+    below = np.uint64(sampled_frac * 2**64)
+    return Spans(*_winnow(tokens.hashes, tokens.offsets, SPAN_TOKENS, _WINDOW, np.uint64(rule.SHINGLE_BASE), below))
 
 
 def shares_span(texts: pa.Array, against: pa.Array, *, n_tokens: int = SPAN_TOKENS) -> npt.NDArray[np.bool_]:
@@ -121,7 +128,7 @@ def _roll(hashes, offsets, width, base):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _winnow(hashes, offsets, width, window, base):  # type: ignore[no-untyped-def]
+def _winnow(hashes, offsets, width, window, base, below):  # type: ignore[no-untyped-def]
     n_docs = offsets.size - 1
     picked = np.empty(hashes.size, dtype=np.uint64)
     picked_offsets = np.zeros(n_docs + 1, dtype=np.int64)
@@ -136,6 +143,10 @@ def _winnow(hashes, offsets, width, window, base):  # type: ignore[no-untyped-de
     for d in range(n_docs):
         n_spans = _mixed_spans(hashes[offsets[d] : offsets[d + 1]], width, base, top, spans)
         first = out
+        for i in range(n_spans):
+            if spans[i] < below:
+                picked[out] = spans[i]
+                out += 1
         place = -1  # of the least span of the window that ends at `end`
         for end in range(min(window, n_spans) - 1 if n_spans else 0, n_spans):
             begin = max(0, end - window + 1)
@@ -147,7 +158,7 @@ def _winnow(hashes, offsets, width, window, base):  # type: ignore[no-untyped-de
                         place = i
             elif spans[end] <= spans[place]:
                 place = end
-            if place != before:
+            if place != before and spans[place] >= below:
                 picked[out] = spans[place]
                 out += 1
         out = first + _sort_unique(picked[first:out])

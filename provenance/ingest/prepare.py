@@ -163,6 +163,7 @@ class Preparer:
         self._options = options
         self._source = defaults.source
         self._with_spans = with_spans or parameters.containment is not None
+        self._sampled_frac = parameters.sampled_frac
         self._kernel = SignatureKernel(
             parameters.n_permutations, parameters.seed, shingle_tokens=parameters.shingle_tokens
         )
@@ -222,7 +223,7 @@ class Preparer:
         texts = [documents.texts[row] for row in rows]
         # Encoded from str, so the bytes are UTF-8: a view saves checking them again.
         array = pa.array(texts, pa.large_binary()).view(pa.large_string())
-        features = self._kernel.features(array, with_spans=self._with_spans)
+        features = self._kernel.features(array, with_spans=self._with_spans, sampled_frac=self._sampled_frac)
         table = pa.table(
             {
                 "content_id": uuid_array([documents.content_ids[row] for row in rows]),

@@ -96,10 +96,10 @@ def compare_ingested(
     rows = _rows_of(texts, candidates)
     if rows.size:
         taken = texts.take(pa.array(rows))
-        own = pick_spans(taken["text"]) if spans is None else spans.take(rows)
+        own = pick_spans(taken["text"], sampled_frac=parameters.sampled_frac) if spans is None else spans.take(rows)
         found.append(span_hits(connection, taken, own, lambda hashes: outputs_with(connection, hashes)))
     if outputs.num_rows and parameters.containment is not None:
-        found.append(_older(connection, outputs))
+        found.append(_older(connection, outputs, parameters))
     hits = with_copies(connection, pa.concat_tables(found))
     return judge(connection, hits) if hits.num_rows else pa.table({"document_id": pa.array([], pa.uuid())})
 
@@ -143,7 +143,7 @@ def compare_again(connection: Connection, documents: pa.Table, parameters: Dedup
     with staged(connection, looked_at=contents):
         todo = candidates_of(connection, "SELECT content_id FROM looked_at")
     found = [similar_hits(connection, contents, parameters)]
-    found += _span_hits_of(connection, todo, lambda hashes: outputs_with(connection, hashes))
+    found += _span_hits_of(connection, todo, parameters, lambda hashes: outputs_with(connection, hashes))
     judge(connection, with_copies(connection, pa.concat_tables(found)), documents)
 
 
@@ -174,14 +174,14 @@ def _hits_of_turned(connection: Connection, parameters: DedupParameters) -> pa.T
     if candidates.num_rows:
         with staged(connection, looked_at=candidates):
             todo = candidates_of(connection, "SELECT content_id FROM looked_at")
-            found += _span_hits_of(connection, todo, lambda hashes: outputs_with(connection, hashes))
+            found += _span_hits_of(connection, todo, parameters, lambda hashes: outputs_with(connection, hashes))
     return with_copies(connection, pa.concat_tables(found))
 
 
 def _compared_with_new(connection: Connection, outputs: pa.Table, parameters: DedupParameters) -> list[pa.Table]:
     """Return likenesses of others with texts that became known as models', or note that a rescan must find them."""
     if parameters.containment is not None:
-        return [_older(connection, outputs)]
+        return [_older(connection, outputs, parameters)]
     [size] = fetch(connection, _BYTES_SINCE)["n_bytes"].to_pylist()
     if size > AT_ONCE_BYTES:
         set_pending(connection, is_pending=True)
@@ -189,10 +189,10 @@ def _compared_with_new(connection: Connection, outputs: pa.Table, parameters: De
     todo = candidates_of(connection, _ENTERED_SINCE)
     numbers = fetch(connection, _NUMBERS)["content_no"].to_numpy()
     members = SPANS.of_contents(connection, numbers)
-    return _span_hits_of(connection, todo, lambda hashes: _among(members, hashes))
+    return _span_hits_of(connection, todo, parameters, lambda hashes: _among(members, hashes))
 
 
-def _older(connection: Connection, outputs: pa.Table) -> pa.Table:
+def _older(connection: Connection, outputs: pa.Table, parameters: DedupParameters) -> pa.Table:
     """Return likenesses of outputs with whatever stands in the index of spans, which holds all texts."""
     with staged(connection, looked_at=outputs) as raw:
         numbers = raw.execute("SELECT content_no FROM content SEMI JOIN looked_at USING (content_id)").to_arrow_table()
@@ -202,14 +202,17 @@ def _older(connection: Connection, outputs: pa.Table) -> pa.Table:
         with staged(connection, wanted=others):
             todo = candidates_of(connection, _CONTENTS)
     return pa.concat_tables(
-        [HIT.empty_table(), *_span_hits_of(connection, todo, lambda hashes: _among(members, hashes))]
+        [HIT.empty_table(), *_span_hits_of(connection, todo, parameters, lambda hashes: _among(members, hashes))]
     )
 
 
-def _span_hits_of(connection: Connection, contents: pa.Table, lookup: Lookup) -> list[pa.Table]:
+def _span_hits_of(
+    connection: Connection, contents: pa.Table, parameters: DedupParameters, lookup: Lookup
+) -> list[pa.Table]:
     """Return the likenesses of contents (content_no, n_bytes), whose texts are read from the store."""
     return [
-        span_hits(connection, rows, pick_spans(rows["text"]), lookup) for rows in text_batches(connection, contents)
+        span_hits(connection, rows, pick_spans(rows["text"], sampled_frac=parameters.sampled_frac), lookup)
+        for rows in text_batches(connection, contents)
     ]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from provenance.dedup.buckets import Members, unique
 from provenance.dedup.incremental import SPANS
+from provenance.dedup.parameters import SAMPLED_FRAC
 from provenance.dedup.spans import Spans, winnow
 from provenance.dedup.token_hashes import TokenHasher
 from provenance.ids import id_values, uuid_array
@@ -42,9 +43,9 @@ _NO_OUTPUTS = f"""
 _OUTPUTS = f"CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT content_id FROM document WHERE {IS_OUTPUT}"
 
 
-def pick_spans(texts: pa.Array | pa.ChunkedArray) -> Spans:
-    """Return the picked spans of texts."""
-    return winnow(TokenHasher().compute(texts))
+def pick_spans(texts: pa.Array | pa.ChunkedArray, *, sampled_frac: float) -> Spans:
+    """Return the picked spans of texts; texts find one another by them when both are picked with the same share."""
+    return winnow(TokenHasher().compute(texts), sampled_frac=sampled_frac)
 
 
 def members_of(numbers: npt.NDArray[np.uint32], spans: Spans) -> Members:
@@ -68,7 +69,7 @@ def outputs_with(connection: Connection, hashes: npt.NDArray[np.uint64]) -> Memb
 
 
 def index_outputs(connection: Connection, contents: pa.Table | None = None) -> int:
-    """Put outputs that the index lacks into it; return how many there were.
+    """Put outputs that the index lacks into it, where it is one of outputs alone; return how many there were.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def index_outputs(connection: Connection, contents: pa.Table | None = None) -> i
         raw.execute("DROP TABLE temp.looked_at")
     for rows in text_batches(connection, missing):
         numbers = rows["content_no"].to_numpy()
-        SPANS.insert(connection, members_of(numbers, pick_spans(rows["text"])))
+        SPANS.insert(connection, members_of(numbers, pick_spans(rows["text"], sampled_frac=SAMPLED_FRAC)))
     return int(missing.num_rows)
 
 

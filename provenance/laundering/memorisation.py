@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from provenance.dedup.parameters import SAMPLED_FRAC
 from provenance.errors import UnknownName
 from provenance.laundering.errors import NothingToCompare
 from provenance.laundering.index import members_of, pick_spans, text_batches, texts_of
@@ -154,12 +155,12 @@ def _closest(
 ) -> dict[int, _Found]:
     """Return for numbers of written texts the training text that holds most of their words."""
     numbers = written["content_no"].to_numpy()
-    spans = pick_spans(written["text"])
+    spans = pick_spans(written["text"], sampled_frac=SAMPLED_FRAC)
     members = members_of(numbers, spans)
     found: dict[int, _Found] = {}
     n_done = 0
     for rows in text_batches(connection, todo):
-        own = pick_spans(rows["text"])
+        own = pick_spans(rows["text"], sampled_frac=SAMPLED_FRAC)
         pairs = nominate(own, members)
         first, second = np.searchsorted(numbers, pairs.numbers), numbers.size + pairs.rows
         common = overlap(joined(written["text"], rows["text"]), first, second)

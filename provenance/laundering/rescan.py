@@ -81,9 +81,8 @@ def rescan_in(
     found = [similar_hits(connection, outputs, parameters)]
     n_done = 0
     for rows in text_batches(connection, todo) if outputs.num_rows else ():
-        found.append(
-            span_hits(connection, rows, pick_spans(rows["text"]), lambda hashes: outputs_with(connection, hashes))
-        )
+        spans = pick_spans(rows["text"], sampled_frac=parameters.sampled_frac)
+        found.append(span_hits(connection, rows, spans, lambda hashes: outputs_with(connection, hashes)))
         n_done += rows.num_rows
         if progress is not None:
             progress(n_done, todo.num_rows)

@@ -85,8 +85,8 @@ def expected_edges(texts: set[str], parameters: DedupParameters) -> dict[tuple[b
     return edges
 
 
-def picked_spans(text: str) -> set[int]:
-    """Return in every window of 38 runs of 13 tokens the one with the least hash."""
+def all_spans(text: str) -> list[int]:
+    """Return the hash of every run of 13 tokens."""
     hashes = [token_hash(token) for token in _tokens(text)]
     spans = []
     for i in range(len(hashes) - 12):
@@ -95,6 +95,12 @@ def picked_spans(text: str) -> set[int]:
             value = (value * 0x9E3779B97F4A7C15 + one) & MASK
         value = (value ^ (value >> 32)) * 0xD6E8FEB86659FD93 & MASK
         spans.append(value ^ (value >> 32))
+    return spans
+
+
+def picked_spans(text: str) -> set[int]:
+    """Return in every window of 38 runs of 13 tokens the one with the least hash."""
+    spans = all_spans(text)
     return {min(spans[i : i + 38]) for i in range(max(1, len(spans) - 37))} if spans else set()
 
 

@@ -14,7 +14,7 @@ from provenance.dedup.spans import GUARANTEED_TOKENS, shares_span, winnow
 from provenance.dedup.token_hashes import TokenHasher
 from provenance.dedup.tokens import tokens
 from tests.factories import prose
-from tests.property.dedup_oracle import picked_spans
+from tests.property.dedup_oracle import all_spans, picked_spans
 from tests.strategies import unicode_texts
 
 # Few words, so that runs are shared often.
@@ -59,9 +59,9 @@ def test_runs_do_not_cross_texts() -> None:
 # ---------------------------------------------------------------- picked spans
 
 
-def winnowed(texts: list[str]) -> list[list[int]]:
+def winnowed(texts: list[str], *, sampled_frac: float = 0) -> list[list[int]]:
     """Return the picked spans of every text."""
-    spans = winnow(TokenHasher().compute(pa.array(texts, pa.string())))
+    spans = winnow(TokenHasher().compute(pa.array(texts, pa.string())), sampled_frac=sampled_frac)
     assert spans.hashes.dtype == np.uint64
     ends = spans.offsets.tolist()
     assert (ends[0], ends[-1], len(ends)) == (0, spans.hashes.size, len(texts) + 1)
@@ -80,6 +80,15 @@ _long_texts = st.one_of(
 def test_winnow_against_brute_force(texts: list[str]) -> None:
     """In every window of 38 spans the one with the least hash; each once a text, in ascending order."""
     assert winnowed(texts) == [sorted(picked_spans(text)) for text in texts]
+
+
+@given(st.lists(_long_texts, max_size=5), st.sampled_from([0.001, 0.1, 0.5, 0.999]))
+def test_sampled_spans_come_on_top_of_picked_ones(texts: list[str], sampled_frac: float) -> None:
+    """All spans whose hash is small are among them, whatever stands beside them."""
+    expected = [
+        sorted(picked_spans(text) | {one for one in all_spans(text) if one < sampled_frac * 2**64}) for text in texts
+    ]
+    assert winnowed(texts, sampled_frac=sampled_frac) == expected
 
 
 _word = (st.integers(0, 3) | st.integers(0, 10**6)).map(lambda number: f"w{number}")
