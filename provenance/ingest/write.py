@@ -230,7 +230,8 @@ class BatchWriter:
     def _compare_with_outputs(self, connection: Connection, batch: Batch, fresh: pa.Table) -> pa.Table:
         """Look for laundered text; return the documents, new and old, for which that changed anything."""
         documents = fresh.select(["content_id", "origin"])
-        return compare_ingested(connection, documents, batch.contents, batch.features.spans, self.parameters)
+        spans = batch.features.spans
+        return compare_ingested(connection, documents, batch.contents, spans, self.parameters, ingest_id=self.ingest_id)
 
     def _settle(self, connection: Connection, fresh: pa.Table, found: pa.Table) -> None:
         """Resolve what laundered text changed, and new documents of whose source or ingest more is claimed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -12,6 +14,7 @@ from provenance.dedup.buckets import Members
 from provenance.dedup.incremental import SPANS
 from provenance.dedup.parameters import DedupParameters
 from provenance.dedup.spans import Spans
+from provenance.ids import uuid_array
 from provenance.laundering.index import (
     index_outputs,
     is_indexed,
@@ -55,14 +58,14 @@ _JUDGED_ANEW = """
                     OR synthetic_id IN (SELECT document_id FROM given))
     SELECT DISTINCT document_id FROM laundering WHERE synthetic_id IN (SELECT synthetic_id FROM own)
 """
-_NUMBERS = f"""
-    SELECT content_no FROM content WHERE content_id IN (SELECT content_id FROM turned WHERE is_output)
-      AND n_words >= {MIN_WORDS}
+_TURNED_INGESTS = """
+    SELECT DISTINCT ingest_id FROM document SEMI JOIN (FROM turned WHERE is_output) USING (document_id)
 """
+_NUMBERS = f"SELECT content_no FROM content SEMI JOIN fresh USING (content_id) WHERE n_words >= {MIN_WORDS}"
 _SINCE = f"""
-    FROM document WHERE {IS_CANDIDATE} AND ingest_id IN (SELECT ingest_id FROM ingest WHERE started_at >= (
-        SELECT min(i.started_at) FROM document d SEMI JOIN turned t ON t.document_id = d.document_id AND t.is_output
-        JOIN ingest i USING (ingest_id)))
+    FROM document WHERE {IS_CANDIDATE} AND content_id NOT IN (SELECT content_id FROM done)
+      AND ingest_id IN (SELECT ingest_id FROM ingest WHERE started_at >= (
+          SELECT min(started_at) FROM ingest SEMI JOIN entered USING (ingest_id)))
 """
 _ENTERED_SINCE = f"SELECT content_id {_SINCE}"
 _BYTES_SINCE = f"SELECT coalesce(sum(n_bytes), 0)::BIGINT AS n_bytes {_SINCE}"
@@ -75,7 +78,13 @@ _CONTENTS = "SELECT content_id FROM content SEMI JOIN wanted USING (content_no)"
 
 
 def compare_ingested(
-    connection: Connection, documents: pa.Table, texts: pa.Table, spans: Spans | None, parameters: DedupParameters
+    connection: Connection,
+    documents: pa.Table,
+    texts: pa.Table,
+    spans: Spans | None,
+    parameters: DedupParameters,
+    *,
+    ingest_id: UUID,
 ) -> pa.Table:
     """Compare documents that came in with all others; return those for which the outcome changed anything.
 
@@ -84,6 +93,7 @@ def compare_ingested(
     documents : columns content_id and origin of the documents, which are in the store
     texts : columns content_id and text of all their contents
     spans : picked ones of `texts`, where that is done already
+    ingest_id : run that they came with; what it brought before, or a later one that was quicker, did not enter before
     """
     origins = documents["origin"]
     outputs = documents.filter(pc.equal(origins, "synthetic")).select(["content_id"])
@@ -98,9 +108,10 @@ def compare_ingested(
         taken = texts.take(pa.array(rows))
         own = pick_spans(taken["text"], sampled_frac=parameters.sampled_frac) if spans is None else spans.take(rows)
         found.append(span_hits(connection, taken, own, lambda hashes: outputs_with(connection, hashes)))
-    if outputs.num_rows and parameters.containment is not None:
-        found.append(_older(connection, outputs, parameters))
-    hits = with_copies(connection, pa.concat_tables(found))
+    if outputs.num_rows:
+        ingests = pa.table({"ingest_id": uuid_array([ingest_id.bytes])})
+        found += _compared_with_new(connection, outputs, ingests, parameters, done=candidates.select(["content_id"]))
+    hits = with_copies(connection, pa.concat_tables(found), parameters)
     return judge(connection, hits) if hits.num_rows else pa.table({"document_id": pa.array([], pa.uuid())})
 
 
@@ -144,7 +155,7 @@ def compare_again(connection: Connection, documents: pa.Table, parameters: Dedup
         todo = candidates_of(connection, "SELECT content_id FROM looked_at")
     found = [similar_hits(connection, contents, parameters)]
     found += _span_hits_of(connection, todo, parameters, lambda hashes: outputs_with(connection, hashes))
-    judge(connection, with_copies(connection, pa.concat_tables(found)), documents)
+    judge(connection, with_copies(connection, pa.concat_tables(found), parameters), documents)
 
 
 def set_pending(connection: Connection, *, is_pending: bool) -> None:
@@ -170,24 +181,37 @@ def _hits_of_turned(connection: Connection, parameters: DedupParameters) -> pa.T
     if outputs.num_rows:
         if parameters.containment is None:
             index_outputs(connection, outputs)
-        found += _compared_with_new(connection, outputs, parameters)
+        ingests = fetch(connection, _TURNED_INGESTS)
+        found += _compared_with_new(connection, outputs, ingests, parameters, done=outputs.slice(0, 0))
     if candidates.num_rows:
         with staged(connection, looked_at=candidates):
             todo = candidates_of(connection, "SELECT content_id FROM looked_at")
             found += _span_hits_of(connection, todo, parameters, lambda hashes: outputs_with(connection, hashes))
-    return with_copies(connection, pa.concat_tables(found))
+    return with_copies(connection, pa.concat_tables(found), parameters)
 
 
-def _compared_with_new(connection: Connection, outputs: pa.Table, parameters: DedupParameters) -> list[pa.Table]:
-    """Return likenesses of others with texts that became known as models', or note that a rescan must find them."""
+def _compared_with_new(
+    connection: Connection, outputs: pa.Table, ingests: pa.Table, parameters: DedupParameters, *, done: pa.Table
+) -> list[pa.Table]:
+    """Return likenesses of others with texts that became known as models', or note that a rescan must find them.
+
+    Parameters
+    ----------
+    outputs : column content_id
+    ingests : column ingest_id, of these; what entered before them all is left to a rescan, for it stays people's
+    done : column content_id, of candidates that were compared with them already
+    """
     if parameters.containment is not None:
         return [_older(connection, outputs, parameters)]
-    [size] = fetch(connection, _BYTES_SINCE)["n_bytes"].to_pylist()
-    if size > AT_ONCE_BYTES:
-        set_pending(connection, is_pending=True)
-        return []
-    todo = candidates_of(connection, _ENTERED_SINCE)
-    numbers = fetch(connection, _NUMBERS)["content_no"].to_numpy()
+    with staged(connection, fresh=outputs, entered=ingests, done=done):
+        [size] = fetch(connection, _BYTES_SINCE)["n_bytes"].to_pylist()
+        if not size:
+            return []
+        if size > AT_ONCE_BYTES:
+            set_pending(connection, is_pending=True)
+            return []
+        todo = candidates_of(connection, _ENTERED_SINCE)
+        numbers = fetch(connection, _NUMBERS)["content_no"].to_numpy()
     members = SPANS.of_contents(connection, numbers)
     return _span_hits_of(connection, todo, parameters, lambda hashes: _among(members, hashes))
 

@@ -14,7 +14,7 @@ from provenance.laundering.follow import AT_ONCE_BYTES, parameters_of, set_pendi
 from provenance.laundering.index import index_outputs, outputs_with, pick_spans, text_batches
 from provenance.laundering.judge import judge
 from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT
-from provenance.laundering.search import candidates_of, similar_hits, span_hits
+from provenance.laundering.search import candidates_of, similar_hits, span_hits, with_copies
 from provenance.store.store import Store, fetch, fetch_ids, registered
 
 _CANDIDATES = f"SELECT content_id FROM document WHERE {IS_CANDIDATE}"
@@ -86,7 +86,7 @@ def rescan_in(
         n_done += rows.num_rows
         if progress is not None:
             progress(n_done, todo.num_rows)
-    judge(connection, pa.concat_tables(found))
+    judge(connection, with_copies(connection, pa.concat_tables(found), parameters))
     set_pending(connection, is_pending=False)
     changed = fetch_ids(
         connection,

@@ -152,22 +152,23 @@ def span_hits(connection: Connection, texts: pa.Table, spans: Spans, lookup: Loo
     return pa.concat_tables(found)
 
 
-def with_copies(connection: Connection, hits: pa.Table) -> pa.Table:
+def with_copies(connection: Connection, hits: pa.Table, parameters: DedupParameters) -> pa.Table:
     """Return hits, and those of the first copies of their texts with the same outputs.
 
     Where somebody repeats what an output repeats, the original is often a copy of what he has; without an index of all
-    spans it is found by that alone.
+    spans it is found by that alone. With one, copies are found as everything else is.
     """
-    if not hits.num_rows:
+    if parameters.containment is not None or not hits.num_rows:
         return hits
     with staged(connection, alike=hits.select(["content_id", "output_id"])) as raw:
         pairs = raw.execute(_COPIES).to_arrow_table()
-    if not pairs.num_rows:
-        return hits
-    texts = texts_of(connection, pairs["first"].unique())
-    rows = np.searchsorted(texts["content_no"].to_numpy(), pairs["first"].to_numpy())
-    found = _verified(connection, texts, Pairs(rows, pairs["second"].to_numpy()))
-    return pa.concat_tables([hits, found])
+    found = [hits]
+    for begin in range(0, pairs.num_rows, _PAIRS):
+        part = pairs.slice(begin, _PAIRS)
+        texts = texts_of(connection, part["first"].unique())
+        rows = np.searchsorted(texts["content_no"].to_numpy(), part["first"].to_numpy())
+        found.append(_verified(connection, texts, Pairs(rows, part["second"].to_numpy())))
+    return pa.concat_tables(found)
 
 
 def nominate(spans: Spans, members: Members, *, per_span: int | None = None, per_text: int | None = None) -> Pairs:
@@ -178,7 +179,8 @@ def nominate(spans: Spans, members: Members, *, per_span: int | None = None, per
     spans : of the texts
     members : of the outputs
     per_span : outputs that are looked at of those with one span, the first; None for all
-    per_text : outputs that are looked at of those that share something with one text, the most; None for all
+    per_text : outputs that are looked at of those that share something with one text, the most, where a span counts
+        the less the more outputs have it: nothing can hide behind what all of them say; None for all
     """
     order = np.lexsort((members.numbers, members.keys))
     keys, numbers = members.keys[order], members.numbers[order]
@@ -186,10 +188,11 @@ def nominate(spans: Spans, members: Members, *, per_span: int | None = None, per
     counts = high - low if per_span is None else np.minimum(high - low, per_span)
     places = np.arange(counts.sum()) + np.repeat(low - np.r_[0, np.cumsum(counts)[:-1]], counts)
     rows = np.repeat(np.repeat(np.arange(spans.offsets.size - 1), np.diff(spans.offsets)), counts)
-    pairs, n_shared = np.unique(rows.astype(np.uint64) << np.uint64(32) | numbers[places], return_counts=True)
+    pairs, pair = np.unique(rows.astype(np.uint64) << np.uint64(32) | numbers[places], return_inverse=True)
+    shared = np.bincount(pair, weights=np.repeat(1 / np.maximum(1, high - low), counts), minlength=pairs.size)
     rows, numbers = (pairs >> np.uint64(32)).astype(np.int64), pairs.astype(np.uint32)
     if per_text is not None:
-        best = np.lexsort((numbers, -n_shared, rows))
+        best = np.lexsort((numbers, -shared, rows))
         rows, numbers = rows[best], numbers[best]
         kept = np.arange(rows.size) - np.searchsorted(rows, rows, side="left") < per_text
         rows, numbers = rows[kept], numbers[kept]

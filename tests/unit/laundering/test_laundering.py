@@ -277,6 +277,17 @@ def test_at_most_eight_partners_and_conflicts_first(store: Store) -> None:
     assert found(store)["original"][0] == found(store)["copy"][0] == "memorisation"
 
 
+def test_nothing_hides_behind_what_all_outputs_say(store: Store) -> None:
+    """A passage of people that every output repeats is no reason to overlook what the text has of one of them."""
+    motto, own = prose(20, n_words=120), [prose(100 + i, n_words=150) for i in range(80)]
+    crawl(store, motto=motto)
+    speak(store, *(f"{motto} {text}" for text in own))
+    taken = " ".join(own[-1].split()[40:90])
+    crawl(store, "later", hidden=f"{motto} {taken} {prose(21, n_words=400)}", open=f"{motto} {prose(22, n_words=400)}")
+    rescan(store)
+    assert (labels(store)["hidden"], labels(store)["open"], labels(store)["motto"]) == (CONFLICT, HUMAN, HUMAN)
+
+
 def test_unknown_models_and_verdicts_are_refused(store: Store) -> None:
     speak(store, OUTPUT)
     for more in ({"model": "nobody"}, {"verdict": "guilty"}):
