@@ -25,7 +25,8 @@ from provenance.ids import uuid_array
 from provenance.ingest.errors import DocumentsAreParents, DocumentsInUse
 from provenance.laundering.follow import compare_again
 from provenance.laundering.index import unindex
-from provenance.laundering.roles import IS_OUTPUT
+from provenance.laundering.judge import ORIGINALS
+from provenance.laundering.roles import IS_OUTPUT, OF_LOST_ORIGINALS
 from provenance.store.store import Store, fetch_ids, registered
 
 #: Contents that are taken out of the buckets at a time: the buckets of so many are held in memory.
@@ -88,7 +89,8 @@ _DELETE = (
     "DELETE FROM amendment WHERE document_id IN (SELECT document_id FROM doomed)",
     """DELETE FROM evidence
        WHERE subject_kind = 'document' AND document_id IN (SELECT document_id FROM doomed)""",
-    "DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM doomed)",
+    f"""DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM doomed)
+          AND NOT ({OF_LOST_ORIGINALS} AND document_id IN (FROM ({ORIGINALS})))""",
     "DELETE FROM token_count WHERE content_id IN (SELECT content_id FROM lost_content)",
     "DELETE FROM detector_score WHERE content_id IN (SELECT content_id FROM lost_content)",
     "DELETE FROM document WHERE document_id IN (SELECT document_id FROM doomed)",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from provenance.ids import id_values, uuid_array
 from provenance.laundering.overlap import overlap_beside
-from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT, KINDS, MEMORISATION
+from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT, KINDS, MEMORISATION, OF_LOST_ORIGINALS
 from provenance.laundering.search import HIT, classified
 from provenance.store.store import fetch_ids, registered, staged, utc_now
 
@@ -31,6 +31,11 @@ GROUNDS = ("in training set", "prompt", "dated earlier", "entered before", QUOTE
 
 #: A document in conflict for its likeness is people's by its claims; `h` is its row.
 IS_CLAIMED_HUMAN = "(h.origin = 'human' OR h.conflict IS NOT DISTINCT FROM 'laundering')"
+#: People's documents that are the original of what some output has.
+ORIGINALS = f"""
+    SELECT l.document_id FROM laundering l JOIN document h USING (document_id)
+    WHERE l.ground NOT IN ('{NO_GROUND}', '{QUOTED}') AND {IS_CLAIMED_HUMAN}
+"""
 _KIND_ORDER = "list_position([" + ", ".join(f"'{kind}'" for kind in KINDS) + "], kind)"
 
 # Rows whose output was taken down stay as they are: what was known of it cannot be found again.
@@ -138,9 +143,27 @@ _QUOTE = f"""
     UPDATE judged SET ground = '{QUOTED}' FROM quoting q
     WHERE judged.content_id = q.content_id AND judged.synthetic_id = q.synthetic_id AND ground = '{NO_GROUND}'
 """
-_DELETE = """
-    DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM concerned)
-      AND synthetic_id NOT IN (SELECT document_id FROM tombstone)
+#: Likenesses (content_id, synthetic_id) that are quoted from an original that was taken down. What would show it is
+#: gone with its text, so that what was found stands, and holds for the same text from elsewhere.
+_QUOTED_FROM_LOST = f"""
+    SELECT d.content_id, l.synthetic_id FROM laundering l JOIN document d USING (document_id)
+    WHERE l.ground = '{QUOTED}' AND l.synthetic_id IN (SELECT synthetic_id FROM laundering WHERE {OF_LOST_ORIGINALS})
+"""
+_QUOTE_LOST = f"""
+    UPDATE judged SET ground = '{QUOTED}' FROM ({_QUOTED_FROM_LOST}) q
+    WHERE judged.content_id = q.content_id AND judged.synthetic_id = q.synthetic_id AND ground = '{NO_GROUND}'
+"""
+_DELETE = (
+    f"""DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM concerned) AND NOT {OF_LOST_ORIGINALS}
+          AND synthetic_id NOT IN (SELECT document_id FROM tombstone)""",
+    f"""DELETE FROM laundering WHERE {OF_LOST_ORIGINALS}
+          AND synthetic_id IN (SELECT document_id FROM document WHERE NOT {IS_OUTPUT})""",
+)
+#: Takes out what a comparison of everything finds again.
+DELETE_ALL = f"""
+    DELETE FROM laundering WHERE synthetic_id NOT IN (SELECT document_id FROM tombstone) AND NOT {OF_LOST_ORIGINALS}
+      AND NOT (ground = '{QUOTED}'
+               AND synthetic_id IN (SELECT synthetic_id FROM laundering WHERE {OF_LOST_ORIGINALS}))
 """
 _INSERT = f"""
     INSERT INTO laundering BY NAME
@@ -191,7 +214,8 @@ def judge(connection: Connection, hits: pa.Table, documents: pa.Table | None = N
         for statement in (_PROMPTS, _JUDGED):
             raw.execute(statement)
         _find_quotes(connection)
-        raw.execute(_DELETE)
+        for statement in (_QUOTE_LOST, *_DELETE):
+            raw.execute(statement)
         raw.execute(_INSERT, {"now": utc_now()})
         changed = fetch_ids(connection, _CHANGED)
         for table in _TEMPORARY:

@@ -7,12 +7,13 @@ from typing import Any
 
 from provenance.errors import UnknownName
 from provenance.laundering.follow import is_pending
-from provenance.laundering.roles import KINDS, VERDICTS
+from provenance.laundering.roles import KINDS, OF_LOST_ORIGINALS, VERDICTS
 from provenance.store.store import Store, fetch
 
 _MODELS = "SELECT name FROM model ORDER BY name"
-_SELECTED = """
+_SELECTED = f"""
     FROM laundered l WHERE (:model IS NULL OR l.model = :model) AND (:verdict IS NULL OR l.verdict = :verdict)
+      AND NOT l.{OF_LOST_ORIGINALS}
 """
 _COUNTS = f"""
     SELECT verdict, ground, kind, model, count(DISTINCT document_id) AS n_documents {_SELECTED}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numba
@@ -52,7 +53,7 @@ def overlap(texts: pa.Array | pa.ChunkedArray, first: Rows, second: Rows) -> Ove
 
 
 def overlap_beside(texts: pa.Array, quoted: pa.Array) -> Overlap:
-    """Return what the first of two texts has in common with the second, but for runs that stand in others too.
+    """Return what the first of two texts has in common with the second, but for what both quote from others.
 
     Parameters
     ----------
@@ -69,13 +70,30 @@ def overlap_beside(texts: pa.Array, quoted: pa.Array) -> Overlap:
 
 
 def _covered_beside(one: Any, other: Any, others: Any, width: int) -> int:
-    """Return how many words of `one` stand in runs of `width` that `other` has and none of `others`."""
-    top = np.uint64(_top(width, _BASE))
-    known = rolled(other, width, _BASE, top)
-    for i in range(others.offsets.size - 1):
-        quoted = others.hashes[others.offsets[i] : others.offsets[i + 1]]
-        known = np.setdiff1d(known, rolled(quoted, width, _BASE, top))
-    return int(covered(one, np.sort(known), width, _BASE, top))
+    """Return how many words of `one` stand in runs of `width` that `other` has, none of them quoted.
+
+    Quoted are words in runs of 13 and more that others have. A run that leaves the quotation by a word does not count:
+    what two texts have in common of a third ends somewhere, and often with the same word.
+    """
+    known = [_runs(others.hashes[low:high], SPAN_TOKENS) for low, high in pairwise(others.offsets)]
+    quoted = _words_in(np.isin(_runs(one, SPAN_TOKENS), np.concatenate(known)), SPAN_TOKENS, one.size)
+    runs = _runs(one, width)
+    n_quoted = np.r_[0, np.cumsum(quoted)]
+    is_own = n_quoted[width : width + runs.size] == n_quoted[: runs.size]
+    return int(_words_in(is_own & np.isin(runs, _runs(other, width)), width, one.size).sum())
+
+
+def _runs(hashes: Any, width: int) -> Any:
+    return rolled(hashes, width, _BASE, np.uint64(_top(width, _BASE)))
+
+
+def _words_in(begins: Any, width: int, n_words: int) -> npt.NDArray[np.bool_]:
+    """Return for every word whether it stands in a run of `width` of those that `begins` marks."""
+    change = np.zeros(n_words + 1, dtype=np.int64)
+    starts = np.flatnonzero(begins)
+    change[starts] += 1
+    np.subtract.at(change, starts + width, 1)
+    return np.cumsum(change[:-1]) > 0
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from provenance.dedup.parameters import DedupParameters
 from provenance.evidence.settle import settle
 from provenance.laundering.follow import AT_ONCE_BYTES, parameters_of, set_pending
 from provenance.laundering.index import index_outputs, outputs_with, pick_spans, text_batches
-from provenance.laundering.judge import judge
+from provenance.laundering.judge import DELETE_ALL, judge
 from provenance.laundering.roles import CONFLICT, IS_CANDIDATE, IS_OUTPUT
 from provenance.laundering.search import candidates_of, similar_hits, span_hits, with_copies
 from provenance.store.store import Store, fetch, fetch_ids, registered
@@ -73,7 +73,7 @@ def rescan_in(
     """Compare every document with every output in the caller's transaction; see `rescan`."""
     with registered(connection) as raw:
         raw.execute(f"CREATE OR REPLACE TEMP TABLE conflict_before AS {_CONFLICTS}")
-        raw.execute("DELETE FROM laundering WHERE synthetic_id NOT IN (SELECT document_id FROM tombstone)")
+        raw.execute(DELETE_ALL)
     if parameters.containment is None:
         index_outputs(connection)
     outputs = fetch_ids(connection, _OUTPUTS)

@@ -17,5 +17,8 @@ KINDS = (SAME_TEXT, NEAR_DUPLICATE, CONTAINMENT, SHARED_SPAN)
 CONFLICT, MEMORISATION = "conflict", "memorisation"
 VERDICTS = (CONFLICT, MEMORISATION)
 
+#: Rows of `laundering` of originals that were taken down: all that is left to say that others quote them.
+OF_LOST_ORIGINALS = "document_id IN (SELECT document_id FROM tombstone)"
+
 #: Setting that says that texts became known as models' and were not compared with everything since.
 PENDING = "laundering_pending"

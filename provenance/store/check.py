@@ -14,7 +14,7 @@ from provenance.dedup.documents import EFFECTIVE_LICENCE_CLASS, REPRESENTATIVE_O
 from provenance.evidence.dated import OUTDATED
 from provenance.evidence.resolve import RESOLVED
 from provenance.ids import as_uuid, id_bytes, id_values
-from provenance.laundering.roles import IS_OUTPUT, MIN_WORDS, PENDING
+from provenance.laundering.roles import IS_OUTPUT, MEMORISATION, MIN_WORDS, OF_LOST_ORIGINALS, PENDING
 from provenance.lineage.errors import LineageCycle
 from provenance.lineage.generations import ancestries, stored_ancestries
 from provenance.store.store import Store, fetch, registered
@@ -126,7 +126,12 @@ _CHECKS: tuple[tuple[str, str], ...] = (
               AND content_no NOT IN (SELECT content_no FROM span)""",
     ),
     _duplicates("laundering", "document_id", "synthetic_id"),
-    _dangling("laundering", "document_id", "document", "document_id"),
+    (
+        "laundering: every document is there, or is an original that was taken down",
+        f"""SELECT document_id::VARCHAR FROM laundering
+            WHERE document_id NOT IN (SELECT document_id FROM document)
+              AND NOT (verdict = '{MEMORISATION}' AND {OF_LOST_ORIGINALS})""",
+    ),
     (
         "laundering: every likeness is to a model's text, or to one that was taken down",
         f"""SELECT synthetic_id::VARCHAR FROM laundering

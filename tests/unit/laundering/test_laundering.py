@@ -132,6 +132,16 @@ def test_what_is_quoted_and_what_is_the_models_own(store: Store) -> None:
     assert [labels(store)[one] for one in ("reader", "copyist")] == [HUMAN, CONFLICT]
 
 
+def test_a_quotation_that_ends_with_the_same_word(store: Store) -> None:
+    """One word more in common than the original has is no sign that the model was copied; fifty are."""
+    crawl(store, original=OUTPUT)
+    own = prose(15, n_words=60)
+    speak(store, f"{OUTPUT} and {own}")
+    crawl(store, "later", reader=f"{OUTPUT} and so {prose(16)}", copyist=f"{prose(17)} {OUTPUT} and {own}")
+    assert found(store)["reader"] == ("memorisation", "quoted", "containment")
+    assert labels(store) == {"original": HUMAN, "reader": HUMAN, "copyist": CONFLICT, "out 0": ("synthetic", None, 1)}
+
+
 def test_an_early_date_counts_with_good_evidence_alone(store: Store) -> None:
     speak(store, OUTPUT)
     record = {"text": OUTPUT, "date": "2015-03-01"}
@@ -250,6 +260,30 @@ def test_what_was_found_outlives_the_takedown_of_the_output(store: Store) -> Non
     assert labels(store)["copy"] == CONFLICT
     assert rescan(store).n_conflicts == 1
     assert [one for one in violations(store) if not one.startswith("takedown: the file was written anew")] == []
+
+
+@pytest.mark.parametrize("containment", [None, 0.8])
+def test_who_quotes_is_no_launderer_because_the_original_was_taken_down(
+    tmp_path: Path, containment: float | None
+) -> None:
+    with Store.create(tmp_path / "s.duckdb", dedup=DedupParameters(containment=containment)) as store:
+        crawl(store, "first", original=OUTPUT)
+        speak(store, f"{OUTPUT} and more")
+        crawl(store, "second", again=f"{OUTPUT} and again", part=" ".join(WORDS[:80]))
+        before = {one: found(store)[one] for one in ("again", "part")}
+        assert {ground for _, ground, _ in before.values()} == {"quoted"}
+        take_down(store, Selection("source", ("first",)), reason="asked for", copies="keep")
+        crawl(store, "third", twin=f"{OUTPUT} and again")
+        for _ in range(2):
+            told = {row["external_id"]: row["ground"] for row in list_laundering(store).rows}
+            assert told == {"again": "quoted", "part": "quoted", "twin": "quoted"}
+            assert {labels(store)[one][0] for one in told} == {"human"}
+            claimed(store, "again", "human", method="licence deal")
+            assert labels(store)["again"] == ("human", None, 4)
+            rescan(store)
+        assert [one for one in violations(store) if not one.startswith("takedown: the file was written anew")] == []
+        remove_source(store, "bot logs")
+        assert (found(store), count(store, "laundering")) == ({}, 0)
 
 
 def test_a_large_store_is_compared_later_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,16 +51,22 @@ def in_runs(words: list[str], known: set[tuple[str, ...]], width: int) -> int:
 
 
 def kind_of(text: str, output: str, *, quoted: Iterable[str] = ()) -> str | None:
-    """Return how a text is like an output, apart from what stands in other texts too."""
+    """Return how a text is like an output, apart from what is quoted from other texts."""
     one, other = text.split(), output.split()
-    left = {n: [set(), set()] for n in (13, 50)}
-    for n in left:
-        common = set().union(*(runs(text.split(), n) for text in quoted)) if quoted else set()
-        left[n] = [runs(one, n) - common, runs(other, n) - common]
-    smaller, known = (one, left[13][1]) if len(one) <= len(other) else (other, left[13][0])
-    if in_runs(smaller, known, 13) >= 0.25 * len(smaller):
+    common = set().union(*(runs(text.split(), 13) for text in quoted))
+    smaller, larger = (one, other) if len(one) <= len(other) else (other, one)
+    if in_runs(own_words(smaller, common), runs(larger, 13), 13) >= 0.25 * len(smaller):
         return "containment"
-    return "shared span" if in_runs(one, left[50][1], 50) else None
+    return "shared span" if in_runs(own_words(one, common), runs(other, 50), 50) else None
+
+
+def own_words(words: list[str], quoted: set[tuple[str, ...]]) -> list[str]:
+    """Return a text with its words that stand in quoted runs of 13 made unlike all others."""
+    own = list(words)
+    for i in range(len(words) - 12):
+        if tuple(words[i : i + 13]) in quoted:
+            own[i : i + 13] = [f"(quoted {i})"] * 13
+    return own
 
 
 KERNEL = SignatureKernel()

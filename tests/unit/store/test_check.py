@@ -35,7 +35,7 @@ CORRUPTIONS = (
     ("duplicate likeness", "INSERT INTO laundering SELECT * FROM laundering LIMIT 1",
      "laundering: every document_id and synthetic_id occurs once"),
     ("likeness of nothing", "UPDATE laundering SET document_id = uuid()",
-     "laundering: every document_id is in document"),
+     "laundering: every document is there, or is an original that was taken down"),
     ("likeness to people's text", "UPDATE laundering SET synthetic_id = document_id",
      "laundering: every likeness is to a model's text"),
     ("not compared", "INSERT INTO setting VALUES ('laundering_pending', 'true')",
