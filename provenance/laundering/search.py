@@ -39,7 +39,7 @@ Lookup = Callable[[npt.NDArray[np.uint64]], Members]
 #: (`scripts/bench_laundering.py`): of outputs with every tenth word replaced and with every fifth; of people's
 #: documents, were half of them a model's; of census articles that people write from a template which a model uses too:
 #:
-#:     a half 55, 0; 1.8; 0    a quarter 98, 9; 2.0; 0    15 % 99, 41; 2.5; 55    a tenth 99, 56; 3.2; 100
+#:     a half 55, 0; 1.8; 0    a quarter 98, 9; 2.0; .1    15 % 99, 41; 2.5; 90    a tenth 99, 56; 3.2; 100
 #:
 #: Shorter runs do no better. Of runs of five words, outputs with every fifth word replaced keep 30 % in the median, and
 #: census articles about two towns have 34 % in common; of runs of three words, 49 and 51. By what two texts share, one
