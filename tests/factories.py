@@ -138,7 +138,7 @@ def texts(store: Store) -> list[str]:
 
 
 #: Columns that tell when something happened, or which store it is: they differ between equal runs.
-_TIMES = frozenset(("created_at", "started_at", "finished_at", "stated_at", "found_at", "seconds"))
+_TIMES = frozenset(("created_at", "started_at", "finished_at", "stated_at", "found_at", "exported_at", "seconds"))
 
 
 def dump(store: Store, *, without: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:

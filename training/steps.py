@@ -11,6 +11,7 @@ from typing import Any
 from provenance.errors import NameTaken, ProvenanceError, UnknownName
 from provenance.export.documents import ExportedDocuments
 from provenance.export.parquet import export_parquet
+from provenance.export.record import record_once
 from provenance.export.tokens import TokenBlocks, export_tokens
 from provenance.mix.make import make_training_set
 from provenance.mix.spec import MixSpec
@@ -152,6 +153,7 @@ class Preparation:
         written = read_json(path)
         if written is None or written["digest"] != training_set.digest:
             texts = [document["text"] for document in training_set]
+            record_once(self.store, training_set, kind="texts", target=path)  # first: a file that is there is known
             write_json(path, {"digest": training_set.digest, **describe(texts)})
         return path
 
@@ -196,17 +198,18 @@ class Preparation:
         return self.folder.documents(training_set) if reads_documents else self.folder.blocks(training_set)
 
     def _export(self, training_set: TrainingSet, seed: int) -> None:
-        """Write the training set as its learner reads it, unless it is there."""
+        """Write the training set as its learner reads it, unless it is there, and enter where it lies."""
         target = self._exported(training_set.name)
-        if _holds(target, training_set):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self._learner.reads == "documents":
-            export_parquet(training_set, target, overwrite=True)
-            return
-        tokenizer = tokenizer_name(self.experiment, seed=seed)
-        shutil.rmtree(target, ignore_errors=True)
-        export_tokens(training_set, target, tokenizer=tokenizer, block_length=self.experiment.block_length)
+        reads_documents = self._learner.reads == "documents"
+        if not _holds(target, training_set):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if reads_documents:
+                export_parquet(training_set, target, overwrite=True)
+            else:
+                tokenizer = tokenizer_name(self.experiment, seed=seed)
+                shutil.rmtree(target, ignore_errors=True)
+                export_tokens(training_set, target, tokenizer=tokenizer, block_length=self.experiment.block_length)
+        record_once(self.store, training_set, kind="parquet" if reads_documents else "tokens", target=target)
 
 
 def _holds(target: Path, training_set: TrainingSet) -> bool:

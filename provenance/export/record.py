@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from provenance.errors import ProvenanceError
 from provenance.export.files import manifest_path
@@ -32,18 +32,23 @@ def record_export(store: Store, training_set: TrainingSet, *, kind: str, target:
         If the store was opened for reading.
     """
     export_id = uuid4()
-    row = {
-        "export_id": export_id,
-        "training_set": training_set.name,
-        "format": kind,
-        "path": str(target.resolve()),
-        "host": socket.gethostname(),
-        "digest": _digest(target) or training_set.digest,
-        "exported_at": utc_now(),
-    }
+    row = {"export_id": export_id, **_facts(training_set, kind, target), "exported_at": utc_now()}
     with store.transaction() as connection:
         connection.execute(insert(schema.export), [row])
     return export_id
+
+
+def record_once(store: Store, training_set: TrainingSet, *, kind: str, target: Path) -> None:
+    """Enter an export unless this very one is entered: for what is found again by a program that was killed.
+
+    Parameters
+    ----------
+    store, kind, target : as for `record_export`
+    """
+    column = schema.export.c
+    same = [column[name] == value for name, value in _facts(training_set, kind, target).items()]
+    if not store.fetch(select(column.export_id).where(*same).limit(1)).num_rows:
+        record_export(store, training_set, kind=kind, target=target)
 
 
 def try_to_record(path: Path, training_set: TrainingSet, *, kind: str, target: Path, wait_s: float) -> str | None:
@@ -57,6 +62,16 @@ def try_to_record(path: Path, training_set: TrainingSet, *, kind: str, target: P
     except ProvenanceError as error:
         return str(error)
     return None
+
+
+def _facts(training_set: TrainingSet, kind: str, target: Path) -> dict[str, str]:
+    return {
+        "training_set": training_set.name,
+        "format": kind,
+        "path": str(target.resolve()),
+        "host": socket.gethostname(),
+        "digest": _digest(target) or training_set.digest,
+    }
 
 
 def _digest(target: Path) -> str | None:

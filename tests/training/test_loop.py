@@ -12,6 +12,8 @@ import pytest
 from provenance.export.tokens import TokenBlocks
 from provenance.mix.errors import InfeasibleMix
 from provenance.store.store import Store
+from provenance.takedown.erase import look
+from provenance.takedown.select import Selection
 from tests.factories import dump, rows, violations
 from tests.training.loop_factory import (
     HELDOUT,
@@ -168,6 +170,22 @@ def test_saved_models_are_those_of_the_store(done: tuple[Store, Path]) -> None:
     for row in rows(store, "SELECT name, digest, path FROM model"):
         assert Path(row["path"]) == out / "tiny" / "models" / row["name"]
         assert load_learner(Path(row["path"])).digest == row["digest"]
+
+
+def test_takedown_lists_where_the_texts_lie(done: tuple[Store, Path]) -> None:
+    """Every file that the loop wrote with texts of the corpus, and each once, though the loop was run again."""
+    store, out = done
+    run_experiment(store, experiment(), out=out, jobs=1)
+    touched = look(store, Selection("source", ("books",)))
+    held = {row["training_set"] for row in touched.training_sets}
+    blocks = {path for path in (out / "tiny" / "blocks").iterdir() if path.name in held}
+    assert len(blocks) == 7, "all sets that models were trained on but those of the arm that replaces human text"
+    texts = set((out / "tiny" / "texts").iterdir())
+    assert {path.stem for path in texts} == {"tiny.heldout", "tiny.shared.s1.g0"}
+    assert all(row["is_there"] for row in touched.exports)
+    assert sorted((row["format"], row["path"]) for row in touched.exports) == sorted(
+        [("tokens", str(path)) for path in blocks] + [("texts", str(path)) for path in texts]
+    )
 
 
 def test_running_again_changes_nothing(done: tuple[Store, Path]) -> None:
