@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from provenance import svg
 
 _WIDTH, _MARGIN, _LINE, _BAR = 760, 20, 26, 30
 _NAME_WIDTH, _VALUE_WIDTH = 230, 210
 _INK, _FAINT, _GRID, _PAPER = "#1c1d21", "#5d6069", "#dfe1e6", "#ffffff"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
-#: Names longer than this many characters are cut in the picture; the title of the bar has them whole.
-_NAME_CHARACTERS = 32
+#: Names and titles that are wider are cut in the picture; the title of the bar has its name whole.
+_NAME_LETTERS, _TITLE_LETTERS = 26, 72
 #: A part of the whole that is narrower than this many units has no label inside.
 _LABEL_WIDTH = 46
 
@@ -43,16 +44,17 @@ def stacked(title: str, bars: Sequence[Bar]) -> str:
     parts, x = [], float(_MARGIN)
     for bar in bars:
         part = bar.share * width
-        parts.append(_area(x, top, max(0.0, part - 1.5), 44, bar))
+        parts.append(_area(bar, x=x, y=top, width=max(0.0, part - 1.5), height=44))
         if part >= _LABEL_WIDTH:
             ink = "#ffffff" if bar.dark else _INK
-            parts.append(_text(x + part / 2, top + 27, f"{bar.share:.1%}", ink, anchor="middle", weight=600))
+            inside = {"text_anchor": "middle", "font_weight": 600}
+            parts.append(svg.text(x + part / 2, top + 27, f"{bar.share:.1%}", fill=ink, **inside))
         x += part
     y = top + 44 + 30
     for bar in bars:
-        parts.append(f'<rect x="{_MARGIN}" y="{y - 12}" width="14" height="14" rx="3" fill="{bar.colour}"/>')
-        parts.append(_text(_MARGIN + 24, y, _cut(bar.name), _INK))
-        parts.append(_text(_WIDTH - _MARGIN, y, f"{bar.share:.2%}  ·  {bar.value}", _FAINT, anchor="end"))
+        parts.append(svg.tag("rect", x=_MARGIN, y=y - 12, width=14, height=14, rx=3, fill=bar.colour))
+        parts.append(svg.text(_MARGIN + 24, y, svg.cut(bar.name, _NAME_LETTERS)))
+        parts.append(svg.text(_WIDTH - _MARGIN, y, _value(bar), fill=_FAINT, text_anchor="end"))
         y += _LINE
     return _picture(title, y - _LINE + _MARGIN, parts)
 
@@ -66,40 +68,24 @@ def ranked(title: str, bars: Sequence[Bar]) -> str:
     y = _MARGIN + 34
     for bar in bars:
         length = max(2.0, bar.share / most * room)
-        parts.append(_text(left - 12, y + 17, _cut(bar.name), _INK, anchor="end"))
-        parts.append(_area(left, y + 3, length, _BAR - 10, bar))
-        parts.append(_text(left + length + 10, y + 17, f"{bar.share:.2%}  ·  {bar.value}", _FAINT))
+        parts.append(svg.text(left - 12, y + 17, svg.cut(bar.name, _NAME_LETTERS), text_anchor="end"))
+        parts.append(_area(bar, x=left, y=y + 3, width=length, height=_BAR - 10))
+        parts.append(svg.text(left + length + 10, y + 17, _value(bar), fill=_FAINT))
         y += _BAR
-    parts.append(f'<line x1="{left}" y1="{_MARGIN + 34}" x2="{left}" y2="{y}" stroke="{_GRID}"/>')
+    parts.append(svg.tag("line", x1=left, y1=_MARGIN + 34, x2=left, y2=y, stroke=_GRID))
     return _picture(title, y + _MARGIN - 6, parts)
 
 
 def _picture(title: str, height: float, parts: Sequence[str]) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:g}" width="{_WIDTH}" '
-        f'height="{height:g}" role="img" aria-label="{escape(title)}" font-family="{escape(_FONT)}" font-size="14">\n'
-        f'<rect width="100%" height="100%" rx="8" fill="{_PAPER}"/>\n'
-        + _text(_MARGIN, _MARGIN + 12, title, _INK, weight=600, size=16)
-        + "\n"
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
+    paper = svg.tag("rect", width="100%", height="100%", rx=8, fill=_PAPER)
+    heading = svg.text(_MARGIN, _MARGIN + 12, svg.cut(title, _TITLE_LETTERS), font_weight=600, font_size=16)
+    font = {"font_family": _FONT, "font_size": 14, "fill": _INK}
+    return svg.page(_WIDTH, height, (paper, heading, *parts), role="img", aria_label=title, **font)
 
 
-def _area(x: float, y: float, width: float, height: float, bar: Bar) -> str:
-    title = escape(f"{bar.name}: {bar.share:.2%}, {bar.value}")
-    return (
-        f'<rect x="{x:.2f}" y="{y:g}" width="{width:.2f}" height="{height:g}" rx="3" fill="{bar.colour}">'
-        f"<title>{title}</title></rect>"
-    )
+def _area(bar: Bar, **place: float) -> str:
+    return svg.tag("rect", svg.title(f"{bar.name}: {_value(bar)}"), **place, rx=3, fill=bar.colour)
 
 
-def _text(x: float, y: float, text: str, ink: str, *, anchor: str = "start", weight: int = 400, size: int = 14) -> str:
-    return (
-        f'<text x="{x:.2f}" y="{y:g}" fill="{ink}" text-anchor="{anchor}" font-weight="{weight}" '
-        f'font-size="{size}">{escape(text)}</text>'
-    )
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
+def _value(bar: Bar) -> str:
+    return f"{bar.share:.2%} · {bar.value}"

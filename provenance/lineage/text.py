@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from provenance.lineage.graph import Direction, Lineage, Node
+from provenance.svg import cut
 
 #: Levels that are indented; deeper ones say how deep they are, or their lines would not fit.
 _INDENTED = 24
+#: They shape the letters around them in Persian, in scripts of India and in pictures, and steer nothing.
+_JOINERS = "\u200c\u200d"
+#: Letters in the widest line of a box.
+_WIDEST = 52
 _SHAPES = {"document": "note", "group": "folder", "set": "cylinder", "model": "box"}
 
 
@@ -25,7 +30,7 @@ def tree(found: Lineage, direction: Direction) -> Iterator[str]:
         again = key in told
         told.add(key)
         begin = margin if depth <= _INDENTED else f"{margin}[{depth} deep] "
-        how = f"{relation}: " if relation else ""
+        how = f"{visible(relation)}: " if relation else ""
         yield f"{begin}{how}{told_of(found.nodes[key])}{' (see above)' if again else ''}"
         if not again:
             inner = margin + "  " if depth < _INDENTED else margin
@@ -34,30 +39,48 @@ def tree(found: Lineage, direction: Direction) -> Iterator[str]:
 
 def told_of(node: Node) -> str:
     """Return a node in one line."""
-    facts = node.facts
+    head, facts = _told(node)
+    return ", ".join((head, *facts)) if node.kind == "model" else f"{head}: {', '.join(facts)}"
+
+
+def lines_of(node: Node) -> list[str]:
+    """Return a node in the lines of a box; names that are too long for it are cut."""
+    head, facts = _told(node)
+    return [cut(line, _WIDEST) for line in (head, *facts)]
+
+
+def _told(node: Node) -> tuple[str, list[str]]:
+    """Return what a node is called, and what is known of it."""
+    facts, words = node.facts, f"{node.facts.get('n_words', 0):,} words"
     if node.kind == "document":
         named = f"{facts['source']}/{facts['external_id']}" if facts["external_id"] else facts["source"]
-        return f"document {node.name[:8]} {named}: {origin(facts)}, grade {facts['evidence_grade']}, {_words(facts)}"
+        known = [*origin(facts), f"grade {facts['evidence_grade']}", words]
+        return f"document {node.name[:8]} {visible(named)}", known
     if node.kind == "model":
-        known = [facts["learner"], f"generation {generation(facts)}" if facts["generation"] is not None else None]
-        known.append(ancestry(facts))
-        return ", ".join([f"model {node.name}", *(one for one in known if one)])
+        known = [visible(facts["learner"])] if facts["learner"] else []
+        known += [f"generation {generation(facts)}"] if facts["generation"] is not None else []
+        return f"model {visible(node.name)}", [*known, *ancestry(facts)]
     if node.kind == "set":
-        human = f"{facts['human_share']:.1%} human"
-        return f"training set {node.name}: {facts['n_documents']:,} draws, {_words(facts)}, {human}"
+        known = [f"{facts['n_documents']:,} draws", words, f"{facts['human_share']:.1%} human"]
+        return f"training set {visible(node.name)}", known
     draws = f" in {facts['n_draws']:,} draws" if facts["n_draws"] != facts["n_documents"] else ""
     noun = "document" if facts["n_documents"] == 1 else "documents"
-    return f"{facts['n_documents']:,} {noun} of {facts['source']}{draws}: {origin(facts)}, {_words(facts)}"
+    return f"{facts['n_documents']:,} {noun} of {visible(facts['source'])}{draws}", [*origin(facts), words]
 
 
-def origin(facts: dict[str, Any]) -> str:
+def visible(name: str) -> str:
+    """Return a name in one line, with a sign for characters that steer a terminal or that a picture cannot hold."""
+    one_line = " ".join(name.split())
+    kept = (one if one.isprintable() or one in _JOINERS else "\N{REPLACEMENT CHARACTER}" for one in one_line)
+    return "".join(kept)
+
+
+def origin(facts: dict[str, Any]) -> list[str]:
     """Return origin, generation, model and ancestry in words."""
-    parts = [facts["origin"]]
-    if facts["origin"] in ("synthetic", "mixed"):
-        parts.append(f"generation {generation(facts)}")
-        parts += [f"by {facts['model']}"] if facts["model"] else []
-        parts += [known for known in [ancestry(facts)] if known]
-    return ", ".join(parts)
+    if facts["origin"] not in ("synthetic", "mixed"):
+        return [facts["origin"]]
+    model = [f"by {visible(facts['model'])}"] if facts["model"] else []
+    return [facts["origin"], f"generation {generation(facts)}", *model, *ancestry(facts)]
 
 
 def generation(facts: dict[str, Any]) -> str:
@@ -67,31 +90,35 @@ def generation(facts: dict[str, Any]) -> str:
     return f">= {facts['generation']}" if facts["generation_is_bound"] else str(facts["generation"])
 
 
-def ancestry(facts: dict[str, Any]) -> str:
-    """Return the human share of what stands behind, or nothing."""
+def ancestry(facts: dict[str, Any]) -> list[str]:
+    """Return the human share of what stands behind, where it is known."""
     human = facts.get("human_ancestry")
     if human is None:
-        return ""
-    return f"{'at least ' if facts['generation_is_bound'] else ''}{human:.1%} human behind it"
-
-
-def _words(facts: dict[str, Any]) -> str:
-    return f"{facts['n_words']:,} words"
+        return []
+    return [f"{'at least ' if facts['generation_is_bound'] else ''}{human:.1%} human behind it"]
 
 
 def dot(found: Lineage) -> str:
     """Return the graph in the language of Graphviz."""
     numbers = {key: f"n{i}" for i, key in enumerate(found.nodes)}
-    lines = ["digraph lineage {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];']
+    lines = [
+        "digraph lineage {",
+        "  rankdir=LR;",
+        '  node [fontname="sans-serif", fontsize=10];',
+        '  edge [fontname="sans-serif", fontsize=9];',
+    ]
     for key, node in found.nodes.items():
         width = ", penwidth=2" if key == found.root else ""
-        label = _quoted(told_of(node).replace(": ", "\n", 1).replace(", ", "\n"))
+        label = _quoted("\n".join(lines_of(node)))
         lines.append(f"  {numbers[key]} [label={label}, shape={_SHAPES[node.kind]}{width}];")
     for edge in found.edges:
-        lines.append(f"  {numbers[edge.earlier]} -> {numbers[edge.later]} [label={_quoted(edge.relation)}];")
+        label = _quoted(visible(edge.relation))
+        lines.append(f"  {numbers[edge.earlier]} -> {numbers[edge.later]} [label={label}];")
     return "\n".join([*lines, "}"])
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    """Return a label; Graphviz reads escapes and HTML's names of characters in it."""
+    for sign, meant in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;"), ("\n", "\\n")):
+        text = text.replace(sign, meant)
+    return f'"{text}"'

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import UnknownName
+from provenance.lineage.drawing import svg
 from provenance.lineage.errors import AmbiguousSubject, PictureNotDrawn
-from provenance.lineage.graph import Edge, lineage
+from provenance.lineage.graph import Edge, Lineage, Node, lineage
 from provenance.lineage.models import Model, register_model
 from provenance.lineage.text import dot, tree
 from provenance.store.store import Store
@@ -127,3 +128,109 @@ def test_formats_and_pictures(loop: Store, tmp_path: Path, monkeypatch: pytest.M
     assert "only Graphviz" in provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.png").err
     assert issubclass(PictureNotDrawn, OSError)
     assert provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.gif").code == 1
+
+
+# ---------------------------------------------------------------- pictures
+
+
+NAMES = (
+    "<b>&\"'</b>",
+    "a: b, c",
+    "名前の長い文書" * 9,
+    "x" * 300,
+    "tab\tline\nend\x1b[31m",
+    "back\\slash \\N",
+    "&amp;",
+    "]]>",
+)
+
+
+def text_node(name: str) -> Node:
+    facts = {"source": "s", "external_id": name, "origin": "human", "evidence_grade": "declared", "n_words": 7}
+    return Node(f"document:{name}", "document", f"{abs(hash(name)):08x}", facts)
+
+
+def graph(*steps: str) -> Lineage:
+    """Return a graph of documents from `earlier later` pairs; the last one named is the root."""
+    pairs = [step.split() for step in steps]
+    nodes = {f"document:{name}": text_node(name) for pair in reversed(pairs) for name in reversed(pair)}
+    edges = [Edge(f"document:{one}", f"document:{other}", "edit") for one, other in pairs]
+    return Lineage(next(iter(nodes)), nodes, edges)
+
+
+def boxes(found: Lineage) -> dict[str, tuple[float, float, float, float]]:
+    """Return the box of every node: left, top, right, bottom."""
+    space = "{http://www.w3.org/2000/svg}"
+    root = ET.fromstring(svg(found))  # noqa: S314
+    width, height = float(root.get("width", 0)), float(root.get("height", 0))
+    drawn = {}
+    for group, name in zip(root.iter(f"{space}g"), found.nodes, strict=True):
+        rect = next(group.iter(f"{space}rect"))
+        x, y, w, h = (float(rect.get(key, "")) for key in ("x", "y", "width", "height"))
+        assert 0 <= x <= x + w <= width and 0 <= y <= y + h <= height
+        drawn[name] = (x, y, x + w, y + h)
+    return drawn
+
+
+def test_names_of_any_characters_are_drawn_and_told_in_their_lines() -> None:
+    nodes = [text_node(name) for name in NAMES]
+    found = Lineage(nodes[0].key, {node.key: node for node in nodes})
+    root = ET.fromstring(svg(found))  # noqa: S314
+    space = "{http://www.w3.org/2000/svg}"
+    for group, name in zip(root.iter(f"{space}g"), NAMES, strict=True):
+        lines = [one.text for one in group.iter(f"{space}text")]
+        assert lines[1:] == ["human", "grade declared", "7 words"], name
+        assert name[:3].split()[0] in (lines[0] or "")
+    assert max(right - left for left, _, right, _ in boxes(found).values()) < 400
+    for node in nodes:
+        [line] = tree(Lineage(node.key, {node.key: node}), "up")
+        assert line.isprintable()
+    assert len(dot(found).splitlines()) == 5 + len(nodes)
+    assert "\x1b" not in dot(found)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("a b", "b c", "a c"),
+        ("a b", "b c", "c d", "d e", "a e", "b e"),
+        ("h0 s0", "s0 m0", "m0 o01", "m0 o02", "o01 s1", "s1 m1", "m1 o12", "o12 s2", "o02 s2"),
+    ],
+)
+def test_what_is_earlier_stands_to_the_left_of_all_that_came_of_it(steps: tuple[str, ...]) -> None:
+    for found in (graph(*steps), Lineage("document:" + steps[0].split()[0], graph(*steps).nodes, graph(*steps).edges)):
+        drawn = boxes(found)
+        for edge in found.edges:
+            assert drawn[edge.earlier][2] < drawn[edge.later][0], edge
+        taken = sorted(drawn.values())
+        for one in taken:
+            for other in taken:
+                apart = one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+                assert one == other or apart
+
+
+def test_a_circle_is_drawn_too() -> None:
+    assert len(boxes(graph("a b", "b c", "c a"))) == 3
+
+
+def test_graphviz_draws_and_what_goes_wrong_with_it_is_said(
+    loop: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "dot"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    path = loop.path
+    loop.close()
+
+    def drawn(script: str) -> tuple[int, str]:
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        answer = provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.png")
+        return answer.code, answer.err
+
+    assert drawn('echo "$1"; cat') == (0, f"drew 4 nodes into {tmp_path / 'x.png'}\n")
+    assert (tmp_path / "x.png").read_text(encoding="utf-8").startswith("-Tpng\ndigraph lineage {")
+    code, said = drawn("cat >/dev/null; printf 'no\nfont\n' >&2; exit 3")
+    assert code == 1 and "Graphviz failed: no font." in said and said.count("\n") == 1
+    monkeypatch.setattr("provenance.lineage.drawing._PATIENCE_S", 0.2)
+    code, said = drawn("exec sleep 5")
+    assert code == 1 and "was not done after 0.2 s" in said
