@@ -38,7 +38,9 @@ def lineage(
     up: Annotated[bool, typer.Option("--up", help="Only what it came from.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Only what came of it.")] = False,
     kind: Annotated[LineageKind | None, typer.Option("--kind", help="What it is, where several share a name.")] = None,
-    form: Annotated[LineageFormat, typer.Option("--format", help="dot is for Graphviz.")] = LineageFormat.tree,
+    form: Annotated[
+        LineageFormat | None, typer.Option("--format", help="tree unless it is drawn; dot is for Graphviz.")
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw it into this file: .svg, or with Graphviz .png or .pdf.")
     ] = None,
@@ -59,11 +61,11 @@ def lineage(
     if picture is not None:
         draw(found, picture)
         say(f"drew {len(found.nodes):,} nodes into {picture}")
-    elif as_json or form is LineageFormat.json:
+    if as_json or form is LineageFormat.json:
         print_json(found.as_mapping())
     elif form is LineageFormat.dot:
         print(dot(found))
-    else:
+    elif picture is None or form is LineageFormat.tree:
         titles = {"up": "It came from:", "down": "Of it came:"}
         for one in directions:
             print(titles[one])

@@ -11,19 +11,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from provenance.errors import AmbiguousId, UnknownName, WasTakenDown
 from provenance.lineage.errors import AmbiguousSubject
+from provenance.lineage.steps import LABELS, MODEL, SET, Steps
 from provenance.records import GRADES
 from provenance.store.lookup import find_id
-from provenance.store.store import Store, staged
+from provenance.store.store import Store
 
 Kind = Literal["document", "model", "set"]
 NodeKind = Literal["document", "model", "set", "group"]
 Direction = Literal["up", "down"]
 
+_KINDS: tuple[NodeKind, ...] = ("document", "model", "set", "group")
 #: Nodes that a walk finds at most, in each direction, unless told otherwise.
 LIMIT = 200
 
@@ -77,86 +78,10 @@ class Lineage:
         return {"root": self.root, "nodes": nodes, "edges": [asdict(one) for one in self.edges], "is_cut": self.is_cut}
 
 
-_LABELS = """
-    'document' AS kind, d.document_id::VARCHAR AS name, d.source, d.external_id, d.origin, d.generation,
-    d.generation_is_bound, d.mean_ancestry, d.human_ancestry, d.evidence_rank, d.model, d.n_words
-"""
-_MODEL = """
-    'model' AS kind, m.name, m.learner, m.revision, m.training_set, m.generation, m.generation_is_bound,
-    m.mean_ancestry, m.human_ancestry
-"""
-_SET = """
-    'set' AS kind, t.name, t.n_documents, t.n_words, t.human_share, t.created_at
-"""
-_GROUP = """
-    'group' AS kind, d.source, d.origin, d.generation, bool_or(d.generation_is_bound) AS generation_is_bound, d.model,
-    count(*) AS n_draws, count(DISTINCT d.document_id) AS n_documents, sum(d.n_words)::BIGINT AS n_words
-"""
-#: Direction -> queries from the frontier (table `here`: key, name) of a kind to nodes, with `here` and `relation`.
-_STEPS: dict[Direction, tuple[tuple[NodeKind, str], ...]] = {
-    "up": (
-        (
-            "document",
-            f"""SELECT h.key AS here, p.relation, {_LABELS} FROM here h JOIN parent p ON p.document_id = h.name::UUID
-                JOIN document d ON d.document_id = p.parent_id ORDER BY name, p.relation""",
-        ),
-        (
-            "document",
-            f"""SELECT h.key AS here, 'wrote' AS relation, {_MODEL} FROM here h
-                JOIN document d ON d.document_id = h.name::UUID JOIN model m ON m.name = d.model ORDER BY m.name""",
-        ),
-        (
-            "model",
-            f"""SELECT h.key AS here, 'trained' AS relation, {_SET} FROM here h JOIN model m ON m.name = h.name
-                JOIN training_set t ON t.name = m.training_set ORDER BY t.name""",
-        ),
-        (
-            "set",
-            f"""SELECT h.key AS here, 'in' AS relation, {_GROUP} FROM here h
-                JOIN training_set_item i ON i.training_set = h.name JOIN document d USING (document_id)
-                GROUP BY ALL ORDER BY n_words DESC, d.source, d.origin, d.generation, d.model""",
-        ),
-        (
-            "group",
-            f"""SELECT h.key AS here, 'wrote' AS relation, {_MODEL} FROM here h JOIN model m ON m.name = h.model
-                ORDER BY m.name""",
-        ),
-    ),
-    "down": (
-        (
-            "document",
-            f"""SELECT h.key AS here, p.relation, {_LABELS} FROM here h JOIN parent p ON p.parent_id = h.name::UUID
-                JOIN document d ON d.document_id = p.document_id ORDER BY name, p.relation""",
-        ),
-        (
-            "document",
-            f"""SELECT DISTINCT h.key AS here, 'in' AS relation, {_SET} FROM here h
-                JOIN training_set_item i ON i.document_id = h.name::UUID
-                JOIN training_set t ON t.name = i.training_set ORDER BY t.name""",
-        ),
-        (
-            "set",
-            f"""SELECT h.key AS here, 'trained' AS relation, {_MODEL} FROM here h
-                JOIN model m ON m.training_set = h.name ORDER BY m.name""",
-        ),
-        (
-            "model",
-            f"""SELECT h.key AS here, 'wrote' AS relation, {_GROUP} FROM here h JOIN document d ON d.model = h.name
-                GROUP BY ALL ORDER BY n_words DESC, d.source, d.origin, d.generation""",
-        ),
-        (
-            "group",
-            f"""SELECT DISTINCT h.key AS here, 'in' AS relation, {_SET} FROM here h
-                JOIN document d ON d.source = h.source AND d.model = h.model
-                JOIN training_set_item i USING (document_id)
-                JOIN training_set t ON t.name = i.training_set ORDER BY t.name""",
-        ),
-    ),
-}
 _ROOTS: dict[Kind, str] = {
-    "document": f"SELECT {_LABELS} FROM document d WHERE d.document_id = ?::UUID",
-    "model": f"SELECT {_MODEL} FROM model m WHERE m.name = ?",
-    "set": f"SELECT {_SET} FROM training_set t WHERE t.name = ?",
+    "document": f"SELECT {LABELS} FROM document d WHERE d.document_id = ?::UUID",
+    "model": f"SELECT {MODEL} FROM model m WHERE m.name = ?",
+    "set": f"SELECT {SET} FROM training_set t WHERE t.name = ?",
 }
 _NAMES = "SELECT name FROM model UNION SELECT name FROM training_set ORDER BY ALL"
 
@@ -224,16 +149,15 @@ def _rooted(connection: Connection, kind: Kind, name: str) -> Iterator[Node]:
 
 
 def _walk(connection: Connection, found: Lineage, root: Node, direction: Direction, limit: int) -> None:
+    steps = Steps(connection, direction=direction, limit=limit)
     frontier = [root]
     seen = {root.key}
     known = set(found.edges)
     while frontier:
         reached: list[Node] = []
-        for kind, query in _STEPS[direction]:
-            here = [node for node in frontier if node.kind == kind]
-            if not here:
-                continue
-            for row in _step(connection, here, query):
+        for kind in _KINDS:
+            here = [{**node.facts, "key": node.key, "name": node.name} for node in frontier if node.kind == kind]
+            for row in steps.of(kind, here) if here else ():
                 at, relation = row.pop("here"), row.pop("relation")
                 node = _node(row, at=at)
                 if node.key not in seen:
@@ -248,18 +172,6 @@ def _walk(connection: Connection, found: Lineage, root: Node, direction: Directi
                     known.add(edge)
                     found.edges.append(edge)
         frontier = reached
-
-
-def _step(connection: Connection, here: list[Node], query: str) -> list[dict[str, Any]]:
-    columns = {
-        "key": [node.key for node in here],
-        "name": [node.name for node in here],
-        "source": pa.array([node.facts.get("source") for node in here], pa.string()),
-        "model": pa.array([node.facts.get("model") for node in here], pa.string()),
-    }
-    with staged(connection, here=pa.table(columns)) as raw:
-        rows: list[dict[str, Any]] = raw.execute(query).to_arrow_table().to_pylist()
-    return rows
 
 
 def _node(row: dict[str, Any], *, at: str = "") -> Node:

@@ -64,8 +64,9 @@ def _told(node: Node) -> tuple[str, list[str]]:
         known = [f"{facts['n_documents']:,} draws", words, f"{facts['human_share']:.1%} human"]
         return f"training set {visible(node.name)}", known
     draws = f" in {facts['n_draws']:,} draws" if facts["n_draws"] != facts["n_documents"] else ""
+    gone = [f"{facts['n_taken_down']:,} of them taken down"] if facts["n_taken_down"] else []
     noun = "document" if facts["n_documents"] == 1 else "documents"
-    return f"{facts['n_documents']:,} {noun} of {visible(facts['source'])}{draws}", [*origin(facts), words]
+    return f"{facts['n_documents']:,} {noun} of {visible(facts['source'])}{draws}", [*origin(facts), words, *gone]
 
 
 def visible(name: str) -> str:

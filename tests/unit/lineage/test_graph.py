@@ -15,6 +15,8 @@ from provenance.lineage.graph import Edge, Lineage, Node, lineage
 from provenance.lineage.models import Model, register_model
 from provenance.lineage.text import dot, tree
 from provenance.store.store import Store
+from provenance.takedown.erase import take_down
+from provenance.takedown.select import Selection
 from tests.factories import ingest, prose, prose_records, provenance, rows
 
 
@@ -63,6 +65,15 @@ def test_up_and_down(loop: Store) -> None:
     ]  # fmt: skip
     assert lineage(loop, prompt, directions=["up"]).edges == []
     assert not down.is_cut
+
+
+def test_a_set_says_what_of_it_was_taken_down(loop: Store) -> None:
+    take_down(loop, Selection("document", (document(loop, "r0"),)), reason="r")
+    found = lineage(loop, "set", directions=["up"])
+    assert list(tree(found, "up")) == [
+        "training set set: 2 draws, 120 words, 100.0% human",
+        "  in: 2 documents of books: human, 120 words, 1 of them taken down",
+    ]
 
 
 def test_the_walk_ends_at_the_limit_and_says_so(loop: Store) -> None:
@@ -123,6 +134,8 @@ def test_formats_and_pictures(loop: Store, tmp_path: Path, monkeypatch: pytest.M
     assert {node["kind"] for node in as_json["nodes"]} == {"document", "model", "set", "group"}
     picture = tmp_path / "x.svg"
     assert provenance("--store", path, "lineage", "m", "--picture", picture).code == 0
+    both = provenance("--store", path, "lineage", "m", "--json", "--picture", picture)
+    assert json.loads(both.out)["root"] == "model:m" and "drew 4 nodes" in both.err
     root = ET.parse(picture).getroot()  # noqa: S314
     assert len(root.findall("{http://www.w3.org/2000/svg}g")) == 4
     assert "only Graphviz" in provenance("--store", path, "lineage", "m", "--picture", tmp_path / "x.png").err
