@@ -105,7 +105,8 @@ def _licence(facts: SetFacts) -> dict[str, Any]:
 def _hub_licence(licence: str) -> str:
     if licence == NO_LICENCE:
         return "unknown"
-    called = _CALLED.get(licence.lower(), licence.lower())
+    name = licence.lower().removesuffix("-only")  # SPDX's newer name of the very same licence
+    called = _CALLED.get(name, name)
     return called if called in _HUB_LICENCES else "other"
 
 

@@ -25,13 +25,14 @@ def card_text(facts: SetFacts, *, file: str, sha256: str, creator: str | None = 
         _evidence(facts),
         _sources(facts),
         _licences(facts),
+        _phases(facts.manifest),
         _quotas(facts.manifest),
         _copies(facts),
         _fields(file),
         _verification(facts, file, sha256),
         _limits(facts),
     )
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _overview(facts: SetFacts) -> str:
@@ -85,6 +86,23 @@ def _licences(facts: SetFacts) -> str:
     rows = [(_linked(part.names["licence"]), part.names["licence_class"], *_counts(part)) for part in facts.licences]
     own = "" if facts.licence_names == [NO_LICENCE] else " Every record names its own."
     return f"## Licences\n\n{licence_sentence(facts)}{own}\n\n" + _table(("licence", "class", *_COUNTS), rows)
+
+
+def _phases(manifest: dict[str, Any]) -> str:
+    """Return the phases of a curriculum; nothing for a set that has none."""
+    units = [unit for unit in (manifest["budget"]["unit"],) if unit != "documents"]
+    rows = [
+        (
+            _escaped(one["phase"]),
+            f"{one['share']} of the budget",
+            *(f"{one[key]:,}" for key in ("position", "documents", *(["units"] if units else []))),
+        )
+        for one in manifest["phases"]
+    ]
+    if not rows:
+        return ""
+    text = "## Phases\n\nThe records stand in the order of a curriculum, one phase after the other.\n\n"
+    return text + _table(("phase", "asked", "from position", "documents", *units), rows)
 
 
 def _quotas(manifest: dict[str, Any]) -> str:
@@ -169,7 +187,7 @@ def _counts(part: Share) -> tuple[str, ...]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    numeric = ("documents", "words", "share of words", "met")
+    numeric = ("documents", "words", "share of words", "met", "from position", "tokens", "bytes")
     shown = list(rows)
     left = len(shown) - _MOST_ROWS
     if left > 0:

@@ -120,6 +120,27 @@ def test_the_tables_say_what_was_drawn(made, text):
     assert f"{repeated:,} draws repeat a document that was drawn before." in text
 
 
+def test_the_phases_of_a_curriculum_are_told(made, tmp_path):
+    phases = [{"name": "early", "share": 0.25}, {"name": "late", "share": 0.75}]
+    for unit, n in (("words", 3), ("documents", 2)):
+        phased = draw(made.store, f"in-{unit}", budget={unit: 80}, order={"curriculum": phases}, quotas=[])
+        export_card(phased, tmp_path / unit)
+        lines = table((tmp_path / unit / "README.md").read_text("utf-8"), "Phases")
+        assert [line[:2] for line in lines] == [["early", "0.25 of the budget"], ["late", "0.75 of the budget"]]
+        [first, second] = [[int(cell) for cell in line[2:]] for line in lines]
+        assert len(first) == n and first[0] == 0 and second[0] == first[1]
+        assert first[1] + second[1] == len(phased)
+        assert first[-1] + second[-1] == phased.manifest["budget"]["used"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "called"),
+    [("GPL-3.0-only", "gpl-3.0"), ("GPL-3.0-or-later", "other"), ("ODC-By-1.0", "odc-by"), ("NOASSERTION", "unknown")],
+)
+def test_what_the_hub_calls_a_licence(licence, called):
+    assert card._hub_licence(licence) == called
+
+
 def test_names_of_any_characters_stand_in_it_as_they_are(text, folder):
     assert r"the bücher/1 \| \<b\>%41" in text
     assert r"\<i\>Nobody\</i\> \| Sons" in text

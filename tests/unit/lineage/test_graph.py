@@ -68,12 +68,15 @@ def test_up_and_down(loop: Store) -> None:
 
 
 def test_a_set_says_what_of_it_was_taken_down(loop: Store) -> None:
-    take_down(loop, Selection("document", (document(loop, "r0"),)), reason="r")
+    gone = document(loop, "r0")
+    take_down(loop, Selection("document", (gone,)), reason="r")
     found = lineage(loop, "set", directions=["up"])
     assert list(tree(found, "up")) == [
         "training set set: 2 draws, 120 words, 100.0% human",
         "  in: 2 documents of books: human, 120 words, 1 of them taken down",
     ]
+    with pytest.raises(UnknownName, match="It was taken down on 20"):
+        lineage(loop, gone[:10])
 
 
 def test_the_walk_ends_at_the_limit_and_says_so(loop: Store) -> None:
