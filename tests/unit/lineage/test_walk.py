@@ -27,8 +27,8 @@ _DOCUMENT = """
 """
 _ITEM = """
     INSERT INTO training_set_item BY NAME SELECT $1 AS training_set, $2 AS position, $3::UUID AS document_id,
-    0 AS repeat, 2 AS n_words, 1 AS n_bytes, 'human' AS origin, 1 AS evidence_rank, 'gone' AS source, 'x' AS
-    licence_class, $3::UUID AS cluster_id, '' AS stratum
+    0 AS repeat, 2 AS n_words, 1 AS n_bytes, 'mixed' AS origin, $4 AS model, 1 AS evidence_rank, 'gone' AS source,
+    'x' AS licence_class, $3::UUID AS cluster_id, '' AS stratum
 """
 
 
@@ -55,7 +55,8 @@ def fill(store: Store, chance: Random) -> None:
                     )
         for i in range(len(models)):
             for position in range(chance.randrange(4)):
-                run(_ITEM, (f"s{i}", position, chance.choice(ids[: 1 + i * n // len(models)])))
+                as_drawn = (chance.choice(ids[: 1 + i * n // len(models)]), chance.choice([None, *models[:i]]))
+                run(_ITEM, (f"s{i}", position, *as_drawn))
 
 
 def slow(store: Store, root: str, direction: Direction) -> tuple[set[str], Pairs]:
@@ -67,14 +68,15 @@ def slow(store: Store, root: str, direction: Direction) -> tuple[set[str], Pairs
     names = {row["name"] for row in held["model"]}
     pairs |= {(f"set:{row['training_set']}", f"model:{row['name']}", "trained")
               for row in held["model"] if row["training_set"]}  # fmt: skip
-    drawn, written = defaultdict(set), defaultdict(set)
+    drawn: dict[str, dict[str, Any]] = defaultdict(dict)  # set -> document -> its labels, as drawn where it is gone
+    written = defaultdict(set)
     for row in held["training_set_item"]:
-        drawn[row["training_set"]].add(str(row["document_id"]))
+        one = str(row["document_id"])
+        drawn[row["training_set"]][one] = document.get(one, row)
     for one, row in document.items():
         written[row["model"]].add(one)
 
-    def group(at: str, one: str) -> str:
-        row = document.get(one, {"source": "gone", "origin": "human", "generation": None, "model": None})
+    def group(at: str, row: dict[str, Any]) -> str:
         parts = (row["source"], row["origin"], row["generation"], row["model"])
         return f"group:{at}:" + ", ".join("–" if part is None else str(part) for part in parts)
 
@@ -83,21 +85,18 @@ def slow(store: Store, root: str, direction: Direction) -> tuple[set[str], Pairs
             (f"model:{row['model']}", f"document:{one}", "wrote") for one, row in document.items() if row["model"]
         }
         for name, members in drawn.items():
-            for one in members:
-                at = group(f"set:{name}", one)
+            for row in members.values():
+                at = group(f"set:{name}", row)
                 pairs.add((at, f"set:{name}", "in"))
-                if one in document and document[one]["model"]:
-                    pairs.add((f"model:{document[one]['model']}", at, "wrote"))
+                pairs |= {(f"model:{row['model']}", at, "wrote")} if row["model"] else set()
     else:
-        pairs |= {
-            (f"document:{one}", f"set:{name}", "in") for name, held_ in drawn.items() for one in held_ & {*document}
-        }
+        pairs |= {(f"document:{one}", f"set:{name}", "in") for name, members in drawn.items() for one in members}
         for model in names:
             for one in written[model]:
-                at = group(f"model:{model}", one)
+                at = group(f"model:{model}", document[one])
                 pairs.add((f"model:{model}", at, "wrote"))
                 alike = {other for other in written[model] if document[other]["source"] == document[one]["source"]}
-                pairs |= {(at, f"set:{name}", "in") for name, held_ in drawn.items() if held_ & alike}
+                pairs |= {(at, f"set:{name}", "in") for name, members in drawn.items() if members.keys() & alike}
     seen, todo = {root}, [root]
     while todo:
         here = todo.pop()
