@@ -5,20 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from provenance.curation.errors import JudgementRefused, JudgementsUnreadable
-from provenance.curation.judging import WORDS, Judgement, Standing, present, require_judge, standing, state_judgements
+from provenance.curation.judging import WORDS, Judgement, require_judge, state_judgements
+from provenance.curation.known import Claims, Standing, claims_on, ids_of, judgements_in, present
 from provenance.curation.queue import Queued
-from provenance.curation.view import claims_on
 from provenance.errors import did_you_mean
-from provenance.ids import uuid_array
 from provenance.store.files import draft_of
 from provenance.store.store import Store, fetch, staged
 
@@ -107,17 +105,17 @@ def import_judgements(store: Store, file: Path, *, judge: str) -> Imported:
             lines.append(line)
     _refuse_contradictions(str(file), lines)
     with store.transaction() as connection:
-        due = _due(connection, str(file), lines)
-        state_judgements(connection, due)
+        claims = claims_on(connection, [line.judgement.document_id for line in lines])
+        due = _due(connection, str(file), lines, claims)
+        state_judgements(connection, due, claims)
     return Imported(len(due), len(lines) - len(due), n_empty)
 
 
 def _rows(store: Store, queue: Sequence[Queued]) -> Iterator[dict[str, Any]]:
     documents = [one.document_id for one in queue]
-    chosen = pa.table({"document_id": uuid_array([UUID(one).bytes for one in documents])})
     with store.read() as connection:
         claims = claims_on(connection, documents)
-        with staged(connection, chosen=chosen):
+        with staged(connection, chosen=ids_of(documents)):
             found = {row["document_id"]: row for row in fetch(connection, _DOCUMENTS).to_pylist()}
     for one in queue:
         row = {**one.__dict__, **found[one.document_id]}
@@ -224,16 +222,15 @@ def _refuse_contradictions(file: str, lines: Sequence[_Line]) -> None:
             raise JudgementRefused(file, line.place, reason)
 
 
-def _due(connection: Connection, file: str, lines: Sequence[_Line]) -> list[Judgement]:
+def _due(connection: Connection, file: str, lines: Sequence[_Line], claims: Mapping[str, Claims]) -> list[Judgement]:
     """Return the judgements that are not in the store yet, one a document."""
-    documents = {line.judgement.document_id for line in lines}
-    there, judged = present(connection, documents), standing(connection, documents)
+    there = present(connection, claims)
     due: dict[str, Judgement] = {}
     for line in lines:
         one = line.judgement
         if one.document_id not in there:
             raise JudgementRefused(file, line.place, f"there is no document {one.document_id} in the store.")
-        since = [s for s in judged.get(one.document_id, ()) if str(s.claim_id) not in line.seen]
+        since = [s for s in judgements_in(claims[one.document_id]) if str(s.claim_id) not in line.seen]
         if any(s.judge == one.judge and s.origin == one.origin for s in since):
             continue
         if since:

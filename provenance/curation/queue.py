@@ -15,17 +15,13 @@ a person has judged, be it that they cannot tell, are not in the queue.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from provenance.curation.wanted import wanted_by
 from provenance.errors import UnknownName
-from provenance.mix.spec import MixSpec
-from provenance.records import GRADES
 from provenance.store.store import Store, fetch, staged
 
-RANK_CURATED = GRADES.index("curated")
+if TYPE_CHECKING:
+    from provenance.mix.spec import MixSpec
 
 _QUEUE = """
     WITH judged AS (
@@ -111,7 +107,9 @@ def find_queue(
     if mix is None:
         rows = store.fetch(_UNKNOWN, given)
     else:
-        wanted: pa.Table = wanted_by(store, mix)
+        from provenance.curation.wanted import wanted_by  # half a second for the libraries of mixes
+
+        wanted = wanted_by(store, mix)
         with store.read() as connection, staged(connection, wanted=wanted):
             rows = fetch(connection, _WANTED, given)
     return [_queued(row, mix) for row in rows.to_pylist()]

@@ -6,8 +6,8 @@ at whether somebody else was quicker.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -53,6 +53,33 @@ class Tally:
     n_missed: int = 0
 
 
+@dataclass(frozen=True)
+class _Done:
+    """A judgement of this session."""
+
+    place: int
+    word: str
+    judgement: Judgement
+    claim_id: UUID
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one opening of the store gave.
+
+    Attributes
+    ----------
+    place, viewed : the next document to ask about; None at the end of the queue
+    ahead : the one after it, to be shown at once when that is answered
+    problems : what was in the way, in words
+    """
+
+    place: int
+    viewed: Viewed | None
+    ahead: Viewed | None
+    problems: list[str]
+
+
 class Session:
     """One person's work through a queue.
 
@@ -60,11 +87,17 @@ class Session:
     ----------
     open_store : opens the store; it is closed again at once
     judge : who judges
+
+    Notes
+    -----
+    The store is opened once for every answer. The next document is shown before that, as it was when the last answer
+    was written, so that nobody waits: it is looked at again before anything is asked about it, and shown anew if it is
+    another by then.
     """
 
     def __init__(self, open_store: Opener, desk: Desk, queue: list[Queued], *, judge: str) -> None:
         self._open, self._desk, self._queue, self._judge = open_store, desk, queue, judge
-        self._done: list[tuple[int, str, Judgement, UUID]] = []
+        self._done: list[_Done] = []
         self.tally = Tally()
 
     def run(self) -> Tally:
@@ -75,62 +108,96 @@ class Session:
         StoreBusy
             If somebody held the store for too long and the person would not wait again.
         """
-        place = 0
-        while True:
-            if place < len(self._queue):
-                answer = self._ask_about(place)
-            elif self._done:
-                answer = self._desk.ask_at_end()
-            else:
-                answer = QUIT
-            if answer == QUIT:
-                return self.tally
-            if answer == UNDO:
-                place = self._undo(place)
+        step = self._look(0)
+        self._show(step)
+        while (answer := self._ask(step)) != QUIT:
+            before, step = step, self._after(step, answer)
+            for problem in step.problems:
+                self._desk.tell(problem)
+            is_shown = step.viewed is not None and step.place == before.place + 1 and step.viewed == before.ahead
+            if answer == UNDO or not is_shown:
+                self._show(step)
+        return self.tally
+
+    def _show(self, step: _Step) -> None:
+        if step.viewed is not None:
+            self._show_at(step.place, step.viewed)
+
+    def _show_at(self, place: int, viewed: Viewed) -> None:
+        self._desk.show(self._queue[place], viewed, place=place + 1, n=len(self._queue))
+
+    def _ask(self, step: _Step) -> str:
+        if step.viewed is not None:
+            return self._desk.ask()
+        return self._desk.ask_at_end() if self._done else QUIT
+
+    def _after(self, step: _Step, answer: str) -> _Step:
+        """Do what was answered and return what comes next."""
+        if answer == UNDO:
+            return self._undo(step)
+        if step.ahead is not None:
+            self._show_at(step.place + 1, step.ahead)
+        if answer == SKIP:
+            self.tally.n_skipped += 1
+            return self._look(step.place + 1)
+        return self._state(step.place, answer)
+
+    def _look(self, place: int) -> _Step:
+        return self._use(False, lambda store: self._next(store, place))
+
+    def _next(self, store: Store, place: int, problems: Sequence[str] = ()) -> _Step:
+        """Return the first document from `place` on that nobody has judged."""
+        told = list(problems)
+        for at in range(place, len(self._queue)):
+            try:
+                viewed = view_document(store, self._queue[at].document_id)
+            except (JudgedMeanwhile, DocumentGone) as error:
+                told.append(self._missed(error))
                 continue
-            if answer == SKIP:
-                self.tally.n_skipped += 1
-            elif answer in WORDS:
-                self._state(place, answer)
-            place += 1
+            return _Step(at, viewed, self._ahead(store, at + 1), told)
+        return _Step(len(self._queue), None, None, told)
 
-    def _ask_about(self, place: int) -> str | None:
-        """Show a document and return the answer; None when there is nothing to ask any more."""
-        queued = self._queue[place]
-        try:
-            viewed = self._use(False, lambda store: view_document(store, queued.document_id))
-        except (JudgedMeanwhile, DocumentGone) as error:
-            self._miss(error)
+    def _ahead(self, store: Store, place: int) -> Viewed | None:
+        """Return a document, or None where there is none to judge: what is in the way is said when its turn comes."""
+        if place >= len(self._queue):
             return None
-        self._desk.show(queued, viewed, place=place + 1, n=len(self._queue))
-        return self._desk.ask()
+        try:
+            return view_document(store, self._queue[place].document_id)
+        except (JudgedMeanwhile, DocumentGone):
+            return None
 
-    def _state(self, place: int, word: str) -> None:
+    def _state(self, place: int, word: str) -> _Step:
         judgement = Judgement(self._queue[place].document_id, WORDS[word], self._judge)
-        try:
-            claim_id = self._use(True, lambda store: judge_document(store, judgement))
-        except (JudgedMeanwhile, DocumentGone) as error:
-            self._miss(error)
-            return
-        self._done.append((place, word, judgement, claim_id))
-        self.tally.judged[word] = self.tally.judged.get(word, 0) + 1
 
-    def _undo(self, place: int) -> int:
-        """Take the last judgement back; return the place of its document, or `place` where there is none."""
+        def work(store: Store) -> _Step:
+            try:
+                claim_id = judge_document(store, judgement)
+            except (JudgedMeanwhile, DocumentGone) as error:
+                return self._next(store, place + 1, [self._missed(error)])
+            self._done.append(_Done(place, word, judgement, claim_id))
+            self.tally.judged[word] = self.tally.judged.get(word, 0) + 1
+            return self._next(store, place + 1)
+
+        return self._use(True, work)
+
+    def _undo(self, step: _Step) -> _Step:
+        """Take the last judgement back and return to its document, or stay where there is none."""
         if not self._done:
-            self._desk.tell("There is nothing to undo in this session.")
-            return place
-        back, word, judgement, claim_id = self._done[-1]
-        try:
-            self._use(True, lambda store: take_back(store, judgement, claim_id))
-        except NothingToUndo as error:
-            self._desk.tell(str(error))
-            return place
-        finally:
+            return replace(step, problems=["There is nothing to undo in this session."])
+        last = self._done[-1]
+
+        def work(store: Store) -> _Step:
+            try:
+                take_back(store, last.judgement, last.claim_id)
+            except NothingToUndo as error:
+                self._done.pop()
+                return self._next(store, step.place, [str(error)])
             self._done.pop()
-        self.tally.judged[word] -= 1
-        self.tally.n_undone += 1
-        return back
+            self.tally.judged[last.word] -= 1
+            self.tally.n_undone += 1
+            return self._next(store, last.place)
+
+        return self._use(True, work)
 
     def _use(self, writable: bool, work: Callable[[Store], T]) -> T:
         """Open the store for one thing to do, as often as the person will wait for it."""
@@ -142,6 +209,6 @@ class Session:
                 if not self._desk.try_again(str(error)):
                     raise
 
-    def _miss(self, error: ProvenanceError) -> None:
+    def _missed(self, error: ProvenanceError) -> str:
         self.tally.n_missed += 1
-        self._desk.tell(f"{error} It is skipped.")
+        return f"{error} It is skipped."

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
-
-import pyarrow as pa
-from sqlalchemy import Connection
 
 from provenance.curation.errors import DocumentGone, JudgedMeanwhile
-from provenance.curation.judging import standing
-from provenance.ids import uuid_array
-from provenance.store.store import Store, fetch, staged
+from provenance.curation.known import claims_on, judgements_in
+from provenance.store.store import Store, fetch
 
 #: Neighbours that are shown.
 _NEIGHBOURS = 5
@@ -22,42 +17,30 @@ _DOCUMENT = """
            licence, n_words, origin, evidence_grade, generation, model, conflict, text
     FROM documents WHERE document_id = CAST(:document AS UUID)
 """
-#: Claims about documents, about their ingests and their sources that were not taken back.
-CLAIMS = """
-    WITH d AS (FROM document SEMI JOIN chosen USING (document_id)),
-    standing AS (FROM claims WHERE retracts IS NULL AND NOT is_retracted)
-    SELECT d.document_id::VARCHAR AS document, c.claim_id::VARCHAR AS claim_id, c.subject_kind, c.origin, c.generation,
-           c.model, c.grade, c.rank, c.method, c.confidence, c.author, c.stated_at, c.note
-    FROM (
-        SELECT d.document_id AS of, c.* FROM d JOIN standing c ON c.document_id = d.document_id
-        UNION ALL
-        SELECT d.document_id, c.* FROM d JOIN standing c ON c.ingest_id = d.ingest_id
-        UNION ALL
-        SELECT d.document_id, c.* FROM d JOIN standing c ON c.subject_kind = 'source' AND c.source = d.source
-    ) c JOIN d ON d.document_id = c.of
-    ORDER BY document, c.rank DESC, c.stated_at DESC, claim_id
-"""
 _NEAREST = """
-    WITH own AS (FROM document WHERE document_id = CAST(:document AS UUID)),
+    WITH own AS (SELECT content_id FROM document WHERE document_id = CAST(:document AS UUID)),
+    alike AS (  -- one condition a scan: with OR every pair would be looked at for every column
+        SELECT content_b AS content_id, rule, score FROM near_duplicate WHERE content_a = (FROM own)
+        UNION ALL
+        SELECT content_a, rule, score FROM near_duplicate WHERE content_b = (FROM own)
+    ),
     resembling AS (
-        SELECT d.document_id, 'same text' AS kind, 1.0 AS score
-        FROM document d JOIN own ON d.content_id = own.content_id AND d.document_id <> own.document_id
+        SELECT document_id, 'same text' AS kind, 1.0 AS score
+        FROM document WHERE content_id = (FROM own) AND document_id <> CAST(:document AS UUID)
         UNION ALL
-        SELECT synthetic_id, 'laundering: ' || kind, score FROM laundering JOIN own USING (document_id)
+        SELECT synthetic_id, 'laundering: ' || kind, score FROM laundering WHERE document_id = CAST(:document AS UUID)
         UNION ALL
-        SELECT l.document_id, 'laundering: ' || kind, score
-        FROM laundering l JOIN own ON l.synthetic_id = own.document_id
+        SELECT document_id, 'laundering: ' || kind, score FROM laundering WHERE synthetic_id = CAST(:document AS UUID)
         UNION ALL
-        SELECT d.document_id, n.rule, n.score
-        FROM near_duplicate n JOIN own ON own.content_id IN (n.content_a, n.content_b)
-        JOIN document d ON d.content_id = CASE WHEN n.content_a = own.content_id THEN n.content_b ELSE n.content_a END
+        SELECT d.document_id, rule, score FROM alike JOIN document d USING (content_id)
     ),
     best AS (
         SELECT document_id, string_agg(DISTINCT kind, ', ' ORDER BY kind) AS kind, max(score) AS score
         FROM resembling GROUP BY document_id ORDER BY score DESC, document_id LIMIT :limit
     )
-    SELECT d.document_id::VARCHAR AS document_id, d.source, d.origin, d.model, d.authored_at, b.kind, b.score, d.text
-    FROM best b JOIN documents d USING (document_id) ORDER BY b.score DESC, document_id
+    SELECT document_id::VARCHAR AS document_id, source, origin, model, authored_at, kind, score, text
+    FROM best JOIN document USING (document_id) JOIN (SELECT content_id, text FROM content) USING (content_id)
+    ORDER BY score DESC, document_id
 """
 
 
@@ -91,17 +74,8 @@ def view_document(store: Store, document: str) -> Viewed:
         rows = fetch(connection, _DOCUMENT, {"document": document}).to_pylist()
         if not rows:
             raise DocumentGone(document)
-        for one in standing(connection, [document]).get(document, ()):
+        claims = claims_on(connection, [document])[document]
+        for one in judgements_in(claims):
             raise JudgedMeanwhile(document, one.judge, one.origin, one.stated_at)
         neighbours = fetch(connection, _NEAREST, {"document": document, "limit": _NEIGHBOURS}).to_pylist()
-        return Viewed(rows[0], claims_on(connection, [rows[0]["document_id"]])[document], neighbours)
-
-
-def claims_on(connection: Connection, documents: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the claims that hold for documents, those of the best grade first."""
-    ids = pa.table({"document_id": uuid_array([UUID(one).bytes for one in documents])})
-    found: dict[str, list[dict[str, Any]]] = {one: [] for one in documents}
-    with staged(connection, chosen=ids):
-        for row in fetch(connection, CLAIMS).to_pylist():
-            found[row.pop("document")].append(row)
-    return found
+        return Viewed(rows[0], claims, neighbours)

@@ -33,9 +33,11 @@ def test_a_person_judges_takes_back_and_skips(store: Store) -> None:
         assert provenance("--store", path, "stats").code == 0  # the store is free while a person reads
         with held(path):
             desk.press("h")
-            assert "is held by" in desk.until("[r]etry [q]uit ")
+            shown = desk.until("[r]etry [q]uit ")
+            assert "3 of 4" in shown  # nobody waits for the next document while the judgement is written
+            assert "is held by" in shown
         desk.press("r")
-        assert "3 of 4" in desk.until(PROMPT)
+        assert "of 4" not in desk.until(PROMPT)  # it is shown once
         desk.press("s")
         desk.until(PROMPT)
         desk.press("u")
