@@ -1,7 +1,8 @@
 """How the resolution of claims grows: stores of 1, 3 and 10 million documents with three claims about each of them.
 
 Measured are a full recomputation (once with labels to write, once where they are right already), one relabelling with
-what depends on it, and the commands `why` and `lineage`, which are new processes each.
+what depends on it, the commands `why` and `lineage`, which are new processes each, and how long a person waits at
+`curate`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from statistics import median
 from typing import Any
 
 import _bench
+import _bench_curate
 import _bench_mix_store
 from sqlalchemy import text
 
@@ -98,6 +100,7 @@ def measure(path: Path, repeats: int) -> dict[str, float]:
                    str(path), *call]  # fmt: skip
         found[name] = median(timed(partial(_run, command)) for _ in range(repeats))
     found["why_inside_s"], found["lineage_inside_s"] = inside(path, ids[0], repeats)
+    found |= _bench_curate.curated(path, repeats)
     found["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return found
 
@@ -153,6 +156,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "to_mixed_s": "one relabelled", "to_synthetic_s": "one relabelled as a model's",
         "why_s": "why, as a command", "why_inside_s": "why, in an open store",
         "lineage_s": "lineage, as a command", "lineage_inside_s": "lineage, in an open store",
+        "curate_first_s": "curate: first document", "curate_shown_s": "curate: next one shown",
+        "curate_asked_s": "curate: judged, next one asked",
     }  # fmt: skip
     for n in arguments.docs:
         found = in_a_process(with_claims(folder, n), arguments.repeats)

@@ -114,8 +114,7 @@ class Session:
             before, step = step, self._after(step, answer)
             for problem in step.problems:
                 self._desk.tell(problem)
-            is_shown = step.viewed is not None and step.place == before.place + 1 and step.viewed == before.ahead
-            if answer == UNDO or not is_shown:
+            if not _is_on_screen(step, before, answer):
                 self._show(step)
         return self.tally
 
@@ -212,3 +211,10 @@ class Session:
     def _missed(self, error: ProvenanceError) -> str:
         self.tally.n_missed += 1
         return f"{error} It is skipped."
+
+
+def _is_on_screen(step: _Step, before: _Step, answer: str) -> bool:
+    """Return whether what a step gave was shown last, and as it is."""
+    if answer == UNDO:
+        return step.viewed is before.viewed
+    return step.place == before.place + 1 and step.viewed == before.ahead

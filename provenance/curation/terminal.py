@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from select import select
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from provenance.curation.errors import NotATerminal
 from provenance.curation.queue import Queued
+from provenance.curation.screen import (
+    COMPARED_WORDS,
+    claims_list,
+    difference,
+    facts,
+    neighbours_table,
+    other_texts,
+    part_of,
+    visible,
+)
 from provenance.curation.session import QUIT, SKIP, UNDO
 from provenance.curation.view import Viewed
-from provenance.dedup.worddiff import Piece, shortened, word_diff
 
-#: Characters of the text that are shown first, and with every key press for more.
-_FIRST, _MORE = 1_500, 4_000
+#: Characters and lines of the text that are shown first, and with every key press for more.
+_FIRST = {"most_characters": 1_500, "most_lines": 25}
+_MORE = {"most_characters": 4_000, "most_lines": 100}
 _MORE_KEY, _DIFF_KEY = "t", "d"
 _KEYS = {"h": "human", "s": "synthetic", "x": "mixed", "c": "cannot tell", "n": SKIP, "u": UNDO, "q": QUIT}
 _HELP = "[h]uman [s]ynthetic mi[x]ed [c]annot tell · [n]ext [u]ndo [t]ext [d]iff [q]uit "
 _END = "That was the last one. [u]ndo [q]uit "
 _AGAIN = "Your answer is not lost. [r]etry [q]uit "
-_STYLES = {"same": "", "removed": "red strike", "added": "bold green"}
 
 
 def require_terminal() -> None:
@@ -44,19 +54,18 @@ class Terminal:
         self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
         self._text = ""
         self._n_shown = 0
-        self._diffs: Iterator[dict[str, Any]] = iter(())
+        self._others: Iterator[Mapping[str, Any]] = iter(())
 
     def show(self, queued: Queued, viewed: Viewed, *, place: int, n: int) -> None:
         """Show a document: what it is, why it is asked about, its text, its claims, what it resembles."""
-        document = viewed.document
-        self._text, self._n_shown = document["text"], 0
+        self._text, self._n_shown = viewed.document["text"].replace("\r\n", "\n"), 0
         self._console.rule(Text(f"{place:,} of {n:,}"))
-        self._console.print(_facts(queued, document))
+        self._console.print(facts(queued, viewed.document))
         self._print_text(_FIRST)
-        self._console.print(_claims(viewed.claims))
+        self._console.print(claims_list(viewed.claims))
         if viewed.neighbours:
-            self._console.print(_neighbours(viewed.neighbours))
-        self._diffs = iter([one for one in viewed.neighbours if one["text"] != self._text])
+            self._console.print(neighbours_table(viewed.neighbours))
+        self._others = other_texts(viewed.document["text"], viewed.neighbours)
         self._print_next_diff(quietly=True)
 
     def ask(self) -> str:
@@ -64,7 +73,7 @@ class Terminal:
         while True:
             key = self._key(_HELP)
             if key == _MORE_KEY:
-                self._print_text(_MORE)
+                self._print_more()
             elif key == _DIFF_KEY:
                 self._print_next_diff()
             elif key in _KEYS:
@@ -92,84 +101,65 @@ class Terminal:
     def _key(self, prompt: str) -> str:
         """Return a key that is pressed after the prompt appeared; what was typed before was not meant for it."""
         descriptor = sys.stdin.fileno()
-        before = termios.tcgetattr(descriptor)
-        try:
+
+        def ask() -> None:
             tty.setcbreak(descriptor, termios.TCSAFLUSH)
             self._console.print(Text(prompt, style="bold"), end="")
             self._console.file.flush()
+
+        before = termios.tcgetattr(descriptor)
+        try:
+            _wait_for_input(descriptor, ask)
             pressed = os.read(descriptor, 32).decode("utf-8", "replace")
         finally:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+            self._console.print()  # whatever comes next, be it the end by Control-C, begins a line
         # Nothing at all: the terminal was closed. More than a character: an arrow key, or pasted text; neither answers.
         key = pressed.lower() if len(pressed) == 1 else "q" if not pressed else ""
         key = "q" if key == "\x04" else key
-        self._console.print(Text(_KEYS.get(key, "")))
+        if key in _KEYS:
+            self._console.print(Text(f"→ {_KEYS[key]}", style="bold"))
         return key
 
-    def _print_text(self, n: int) -> None:
-        part = self._text[self._n_shown : self._n_shown + n]
+    def _print_text(self, most: Mapping[str, int]) -> None:
+        part = part_of(self._text, self._n_shown, **most)
         self._n_shown += len(part)
         left = len(self._text) - self._n_shown
         subtitle = f"{left:,} more characters: t" if left else "end of the text"
-        self._console.print(Panel(Text(visible(part, keep="\n\t")), subtitle=subtitle, box=box.HORIZONTALS))
+        shown = Text(visible(part.removesuffix("\n"), keep="\n\t"))
+        self._console.print(Panel(shown, subtitle=subtitle, box=box.HORIZONTALS))
+
+    def _print_more(self) -> None:
+        if self._n_shown < len(self._text):
+            self._print_text(_MORE)
+        else:
+            self.tell("That was the whole text.")
 
     def _print_next_diff(self, *, quietly: bool = False) -> None:
-        following = next(self._diffs, None)
+        following = next(self._others, None)
         if following is not None:
-            self._print_diff(following)
+            title = f"from this text to {following['document_id'][:8]} ({visible(following['source'])})"
+            if max(len(text.split()) for text in (self._text, following["text"])) > COMPARED_WORDS:
+                title += f", their first {COMPARED_WORDS:,} words"
+            shown = difference(self._text, following["text"])
+            self._console.print(Panel(shown, title=Text(title), box=box.HORIZONTALS))
         elif not quietly:
             self.tell("There is no other neighbour with another text.")
 
-    def _print_diff(self, neighbour: dict[str, Any]) -> None:
-        line = Text()
-        for piece in shortened(word_diff(self._text, neighbour["text"])):
-            line.append(_marked(piece) + " ", style=_STYLES[piece.kind])
-        title = Text(f"from this text to {neighbour['document_id'][:8]} ({visible(neighbour['source'])})")
-        self._console.print(Panel(line, title=title, box=box.HORIZONTALS))
 
-
-def visible(text: str, *, keep: str = "") -> str:
-    """Return a text without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _marked(piece: Piece) -> str:
-    words = visible(" ".join(piece.words))
-    return {"same": words, "removed": f"[-{words}-]", "added": f"{{+{words}+}}"}[piece.kind]
-
-
-def _facts(queued: Queued, document: dict[str, Any]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    now = document["origin"] if document["conflict"] is None else f"in conflict ({document['conflict']})"
-    rows = {
-        "document": f"{document['document_id']}  {document['source']}  {document['external_id'] or ''}",
-        "asked because": f"{queued.reason}  (score {queued.score:.2f})",
-        "counts as": f"{now}, evidence {document['evidence_grade']}",
-        "title": document["title"], "author": document["author"], "written": document["authored_at"],
-        "found": document["uri"], "licence": document["licence"], "words": f"{document['n_words']:,}",
-    }  # fmt: skip
-    for name, value in rows.items():
-        if value is not None:
-            table.add_row(Text(name, style="dim"), Text(visible(str(value))))
-    return table
-
-
-def _claims(claims: list[dict[str, Any]]) -> Table:
-    table = Table("says", "grade", "model", "about the", "on what ground", "who", "when", "sure", box=box.SIMPLE_HEAD,
-                  title="Claims", title_justify="left")  # fmt: skip
-    for one in claims:
-        sure = "" if one["confidence"] is None else f"{one['confidence']:.0%}"
-        cells = (one["origin"], one["grade"], one["model"] or "", one["subject_kind"], one["method"],
-                 one["author"] or "", f"{one['stated_at']:%Y-%m-%d}", sure)  # fmt: skip
-        table.add_row(*(Text(visible(str(cell))) for cell in cells))
-    return table
-
-
-def _neighbours(neighbours: list[dict[str, Any]]) -> Table:
-    table = Table("document", "source", "origin", "model", "likeness", "score", box=box.SIMPLE_HEAD,
-                  title="Nearest neighbours", title_justify="left")  # fmt: skip
-    for one in neighbours:
-        cells = (one["document_id"][:8], one["source"], one["origin"], one["model"] or "", one["kind"],
-                 f"{one['score']:.2f}")  # fmt: skip
-        table.add_row(*(Text(visible(str(cell))) for cell in cells))
-    return table
+def _wait_for_input(descriptor: int, ask: Callable[[], None]) -> None:
+    """Ask and return when there is something to read; ask anew after Control-Z and `fg`, for which a shell comes in."""
+    waking, woken = os.pipe()  # a signal may meet another thread than this one, which would sleep on
+    for end in (waking, woken):
+        os.set_blocking(end, False)
+    fd_before = signal.set_wakeup_fd(woken)
+    handler_before = signal.signal(signal.SIGCONT, lambda *_: ask())
+    try:
+        ask()
+        while descriptor not in select([descriptor, waking], [], [])[0]:
+            os.read(waking, 4096)
+    finally:
+        signal.signal(signal.SIGCONT, handler_before)
+        signal.set_wakeup_fd(fd_before)
+        os.close(waking)
+        os.close(woken)

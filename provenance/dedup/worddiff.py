@@ -26,12 +26,14 @@ class Piece(NamedTuple):
     words: list[str]
 
 
-def word_diff(first: str, second: str) -> Iterator[Piece]:
+def word_diff(first: str, second: str, *, most_words: int = MOST_WORDS) -> Iterator[Piece]:
     """Yield the pieces that lead from the first text to the second; white space counts as nothing.
 
-    Only the first `MOST_WORDS` words of each are compared.
+    Parameters
+    ----------
+    most_words : so many words of the beginning of each are compared
     """
-    old, new = ([found[0] for found in islice(_PIECES.finditer(text), MOST_WORDS)] for text in (first, second))
+    old, new = ([found[0] for found in islice(_PIECES.finditer(text), most_words)] for text in (first, second))
     for kind, i, i_end, j, j_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
             yield Piece("same", old[i:i_end])

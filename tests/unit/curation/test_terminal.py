@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+import termios
 from pathlib import Path
 
 from provenance.store.store import Store
@@ -82,6 +84,37 @@ def test_what_somebody_else_judged_is_said_and_not_judged_again(store: Store) ->
     assert _state(path)["u300"] == _state(path)["u200"] == ("synthetic", 5)
     with Store.open(path) as again:
         assert [row["author"] for row in rows(again, "SELECT author FROM claims WHERE rank = 5")] == ["bert", "bert"]
+
+
+def test_after_control_z_keys_are_read_as_before(store: Store) -> None:
+    fill(store)
+    path = store.path
+    store.close()
+    with at_desk(path) as desk:
+        shells = termios.tcgetattr(desk.terminal)
+        desk.until(PROMPT)
+        desk.process.send_signal(signal.SIGSTOP)
+        termios.tcsetattr(desk.terminal, termios.TCSANOW, shells)  # as the shell does that takes the terminal back
+        desk.process.send_signal(signal.SIGCONT)
+        desk.until(PROMPT)
+        desk.press("n")
+        assert "2 of 3" in desk.until(PROMPT)
+        assert desk.leave() == 0
+
+
+def test_control_c_ends_it_with_what_was_judged(store: Store) -> None:
+    fill(store)
+    path = store.path
+    store.close()
+    with at_desk(path, "--judge", "anna") as desk:
+        shells = termios.tcgetattr(desk.terminal)
+        desk.until(PROMPT)
+        desk.press("h")
+        desk.until(PROMPT)
+        desk.process.send_signal(signal.SIGINT)
+        assert desk.until("taken back").startswith("\r\nanna judged: 1 human; 0 skipped, 0 ")
+        assert desk.process.wait(30) == 130
+        assert termios.tcgetattr(desk.terminal) == shells
 
 
 def test_without_a_terminal_files_are_named(store: Store) -> None:
