@@ -6,6 +6,8 @@ import importlib
 from importlib.metadata import EntryPoint, entry_points
 from math import isfinite
 
+import numpy as np
+
 from provenance.detection.base import Detector
 from provenance.detection.errors import NotADetector
 from provenance.detection.stored import require_name
@@ -62,4 +64,17 @@ def _checked(plugin: str, found: object) -> Detector:
     threshold = found.threshold
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not isfinite(threshold):
         raise NotADetector(plugin, f"its threshold is {threshold!r}, no finite number")
+    _require_calibration(plugin, found)
     return found
+
+
+def _require_calibration(plugin: str, found: Detector) -> None:
+    """Refuse a calibration that gives no probability for the threshold, before anything is scored."""
+    if found.calibration is None:
+        return
+    try:
+        given = np.asarray(found.calibration.probability(np.array([found.threshold], np.float64)), np.float64)
+    except Exception as error:  # somebody else's program
+        raise NotADetector(plugin, f"its calibration fails: {type(error).__name__}: {error}") from error
+    if given.shape != (1,) or not 0 <= given[0] <= 1:
+        raise NotADetector(plugin, f"its calibration gives {given} for its threshold, no probability")

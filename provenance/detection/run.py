@@ -1,7 +1,7 @@
 """Running a detector over the store: scores, and claims about what reaches the threshold.
 
-A detector claims `synthetic` or nothing. It claims nothing of what is known to be a model's already: its bare word
-would outrank a declaration that names the model and the generation.
+A detector claims `synthetic` or nothing. It claims nothing of what is known to be a model's already; where that comes
+to be declared later, the declaration counts, which names the model and the generation (see `provenance.evidence`).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def score_texts(detector: Detector, texts: Sequence[str], *, max_failures: int) 
 def _scores(detector: Detector, texts: Sequence[str]) -> tuple[Floats, str | None]:
     """Return what a detector gives, or nothing and what is wrong."""
     try:
-        given = np.asarray(detector.score(texts), dtype=np.float64)
+        given = np.asarray(detector.score(list(texts)), dtype=np.float64)  # a copy: it may sort its list
     except Exception as error:  # whatever somebody else's program raises
         message = " ".join(str(error).split())
         return np.zeros(0), f"it raised {type(error).__name__}" + (f": {message[:200]}" if message else "")

@@ -3,7 +3,8 @@
 1. A claim that a later one takes back does not count; nor does the claim that takes it back.
 2. What is claimed of a source holds for its ingests and documents, what is claimed of an ingest for its documents.
 3. The highest grade that anybody reached counts, and no other. `unknown` above grade `declared` says nothing: somebody
-   looked and could not tell.
+   looked and could not tell. A detector's word counts only against what would be human or unknown without it: where it
+   is the best there is and what was declared gives `synthetic` or `mixed`, that counts, with its model and generation.
 4. Within it the most specific subject counts: the document itself before its ingest, the ingest before the source.
 5. Of each author the last claim counts, or all that are equally late; `unknown` gives way to those who know. If these
    claims name different origins, the document is in conflict (`claims`). Otherwise the last one gives generation and
@@ -17,6 +18,10 @@ Resolved values are stored with the document; `provenance check` computes them a
 """
 
 from __future__ import annotations
+
+from provenance.records import GRADES
+
+_RANK_DETECTOR = GRADES.index("detector")
 
 #: Generation and ancestry as a document shows them: `origin` and the claimed `generation` of a row, and `m`, the row of
 #: its model or none. `mean_ancestry` and `human_ancestry` are those of `provenance.lineage.generations`.
@@ -45,39 +50,53 @@ _OUTCOME = """
                count(DISTINCT origin) FILTER (origin <> 'unknown') > 1 AS is_contradicted,
                arg_max(struct_pack(origin, generation, model), (origin <> 'unknown', stated_at, evidence_id)) AS said
 """
+#: What the claims in the table `live` give for the documents in the table `chosen`; all names begin with `prefix`.
+_WON = f"""
+    {{prefix}}own AS (
+        SELECT document_id, origin, generation, model, author, rank, stated_at, evidence_id, 3 AS specificity
+        FROM {{live}} SEMI JOIN {{chosen}} USING (document_id) WHERE subject_kind = 'document'
+    ),
+    {{prefix}}own_outcome AS (
+        {_OUTCOME.format(subject="document_id").strip()}
+        FROM (FROM {{prefix}}own {_COUNTING.format(subject="document_id").strip()}) GROUP BY document_id
+    ),
+    {{prefix}}pairs AS (SELECT DISTINCT source, ingest_id FROM {{chosen}}),
+    {{prefix}}inherited AS (
+        SELECT p.*, e.* EXCLUDE (source, ingest_id), 1 AS specificity
+        FROM {{prefix}}pairs p JOIN {{live}} e ON e.subject_kind = 'source' AND e.source = p.source
+        UNION ALL BY NAME
+        SELECT p.*, e.* EXCLUDE (source, ingest_id), 2 AS specificity
+        FROM {{prefix}}pairs p JOIN {{live}} e ON e.subject_kind = 'ingest' AND e.ingest_id = p.ingest_id
+    ),
+    {{prefix}}inherited_outcome AS (
+        {_OUTCOME.format(subject="source, ingest_id").strip()}
+        FROM (FROM {{prefix}}inherited {_COUNTING.format(subject="source, ingest_id").strip()})
+        GROUP BY source, ingest_id
+    ),
+    {{prefix}}outcome AS (
+        SELECT d.document_id, d.source, d.ingest_id,
+               CASE WHEN o.rank >= coalesce(i.rank, 0)
+                    THEN struct_pack(o.said, o.rank, o.is_contradicted)
+                    ELSE struct_pack(i.said, i.rank, i.is_contradicted) END AS won
+        FROM {{chosen}} d LEFT JOIN {{prefix}}own_outcome o USING (document_id)
+        LEFT JOIN {{prefix}}inherited_outcome i ON i.source = d.source AND i.ingest_id = d.ingest_id
+    )
+"""
 _RESOLVED_OF = f"""
     WITH live AS NOT MATERIALIZED (
         FROM evidence WHERE evidence_id NOT IN (SELECT retracts FROM evidence WHERE retracts IS NOT NULL)
             AND retracts IS NULL AND (origin <> 'unknown' OR rank <= 1)
     ),
     chosen AS ({{documents}}),
-    own AS (
-        SELECT document_id, origin, generation, model, author, rank, stated_at, evidence_id, 3 AS specificity
-        FROM live SEMI JOIN chosen USING (document_id) WHERE subject_kind = 'document'
-    ),
-    own_outcome AS (
-        {_OUTCOME.format(subject="document_id").strip()}
-        FROM (FROM own {_COUNTING.format(subject="document_id").strip()}) GROUP BY document_id
-    ),
-    pairs AS (SELECT DISTINCT source, ingest_id FROM chosen),
-    inherited AS (
-        SELECT p.*, e.* EXCLUDE (source, ingest_id), 1 AS specificity
-        FROM pairs p JOIN live e ON e.subject_kind = 'source' AND e.source = p.source
-        UNION ALL BY NAME
-        SELECT p.*, e.* EXCLUDE (source, ingest_id), 2 AS specificity
-        FROM pairs p JOIN live e ON e.subject_kind = 'ingest' AND e.ingest_id = p.ingest_id
-    ),
-    inherited_outcome AS (
-        {_OUTCOME.format(subject="source, ingest_id").strip()}
-        FROM (FROM inherited {_COUNTING.format(subject="source, ingest_id").strip()}) GROUP BY source, ingest_id
-    ),
-    outcome AS (
-        SELECT d.document_id, d.source,
-               CASE WHEN o.rank >= coalesce(i.rank, 0)
-                    THEN struct_pack(o.said, o.rank, o.is_contradicted)
-                    ELSE struct_pack(i.said, i.rank, i.is_contradicted) END AS won
-        FROM chosen d LEFT JOIN own_outcome o USING (document_id)
-        LEFT JOIN inherited_outcome i ON i.source = d.source AND i.ingest_id = d.ingest_id
+    {_WON.format(prefix="", live="live", chosen="chosen").strip()},
+    flagged AS (SELECT document_id, source, ingest_id FROM outcome WHERE won.rank = {_RANK_DETECTOR}),
+    declared AS NOT MATERIALIZED (FROM live WHERE rank < {_RANK_DETECTOR}),
+    {_WON.format(prefix="declared_", live="declared", chosen="flagged").strip()},
+    counting AS (
+        SELECT o.document_id,
+               CASE WHEN d.won.said.origin IN ('synthetic', 'mixed') AND NOT d.won.is_contradicted
+                    THEN d.won ELSE o.won END AS won
+        FROM outcome o LEFT JOIN declared_outcome d USING (document_id)
     ),
     judged AS (
         SELECT o.document_id, won.said.generation AS claimed, won.said.model AS model, won.rank AS rank,
@@ -85,7 +104,7 @@ _RESOLVED_OF = f"""
                     WHEN won.said.origin = 'human' AND won.rank < 5 AND l.document_id IS NOT NULL THEN 'laundering'
                END AS conflict,
                CASE WHEN conflict IS NULL THEN coalesce(won.said.origin, 'unknown') ELSE 'unknown' END AS origin
-        FROM outcome o
+        FROM counting o
         LEFT JOIN (SELECT DISTINCT document_id FROM laundering WHERE verdict = 'conflict') l USING (document_id)
     ),
     shown AS (

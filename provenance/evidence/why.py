@@ -45,14 +45,14 @@ _MODEL = """
     WHERE name = :model
 """
 _SPECIFICITY = {"source": 1, "ingest": 2, "document": 3}
-_RANK_CURATED = GRADES.index("curated")
+_RANK_DETECTOR = GRADES.index("detector")
 
 
 #: The rule in short; `provenance.evidence.resolve` has it whole.
 STEPS = (
     "Claims that were taken back do not count.",
     "Claims about the source and the ingest hold for the document too.",
-    "The highest grade counts; 'unknown' above grade declared says nothing.",
+    "The highest grade counts; 'unknown' above declared says nothing, nor a detector of what is declared a model's.",
     "Of that grade the claims about the closest subject count: document, then ingest, then source.",
     "Of each author the last counts; 'unknown' gives way. Different origins are a conflict; else the last decides.",
     "Human text below grade curated that is, or holds, a model's text is a conflict.",
@@ -145,17 +145,39 @@ def explained(claims: Sequence[Mapping[str, Any]], *, is_laundered: bool = False
             fates[one["claim_id"]] = "step 3: its author could not tell"
         else:
             live.append(one)
-    if not live:
-        return fates
-    best = max(one["rank"] for one in live)
-    of_best = [one for one in live if one["rank"] == best]
-    closest = max(_SPECIFICITY[one["subject_kind"]] for one in of_best)
-    near = [one for one in of_best if _SPECIFICITY[one["subject_kind"]] == closest]
+    for one in _needless(live):
+        fates[one["claim_id"]] = "step 3: it is declared to be a model's text anyway"
+        live.remove(one)
+    if live:
+        _explain_live(live, fates, is_laundered=is_laundered)
+    return fates
+
+
+def _needless(live: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the claims of detectors about what would be no text of people without them."""
+    if max((one["rank"] for one in live), default=0) != _RANK_DETECTOR:
+        return []
+    declared = [one for one in live if one["rank"] < _RANK_DETECTOR]
+    origins = {one["origin"] for one in _counting(declared)} - {"unknown"}
+    return [one for one in live if one["rank"] == _RANK_DETECTOR] if origins in ({"synthetic"}, {"mixed"}) else []
+
+
+def _counting(live: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the claims of the best grade about the closest subject, of each author the last, the deciding one last."""
+    best = max(((one["rank"], _SPECIFICITY[one["subject_kind"]]) for one in live), default=None)
+    near = [one for one in live if (one["rank"], _SPECIFICITY[one["subject_kind"]]) == best]
     ends: dict[str, Any] = {}
     for one in near:
         ends[one["author"]] = max(one["stated_at"], ends.get(one["author"], one["stated_at"]))
     last = [one for one in near if one["stated_at"] == ends[one["author"]]]
-    counting = sorted(last, key=lambda one: (one["origin"] != "unknown", one["stated_at"], one["claim_id"]))
+    return sorted(last, key=lambda one: (one["origin"] != "unknown", one["stated_at"], one["claim_id"]))
+
+
+def _explain_live(live: Sequence[Mapping[str, Any]], fates: dict[str, str], *, is_laundered: bool) -> None:
+    """Enter what steps 3 to 6 make of claims that were not taken back."""
+    counting = _counting(live)
+    best, closest = counting[-1]["rank"], _SPECIFICITY[counting[-1]["subject_kind"]]
+    is_last = {one["claim_id"] for one in counting}
     is_contradicted = len({one["origin"] for one in counting} - {"unknown"}) > 1
     for one in live:
         if one["rank"] < best:
@@ -163,7 +185,7 @@ def explained(claims: Sequence[Mapping[str, Any]], *, is_laundered: bool = False
         elif _SPECIFICITY[one["subject_kind"]] < closest:
             name = next(kind for kind, value in _SPECIFICITY.items() if value == closest)
             fates[one["claim_id"]] = f"step 4: a claim about the {name} counts"
-        elif one["stated_at"] < ends[one["author"]]:
+        elif one["claim_id"] not in is_last:
             fates[one["claim_id"]] = f"step 5: {one['author']} said something later"
         elif one["origin"] == "unknown" and one["claim_id"] != counting[-1]["claim_id"]:
             fates[one["claim_id"]] = "step 5: gives way to those who know"
@@ -173,4 +195,3 @@ def explained(claims: Sequence[Mapping[str, Any]], *, is_laundered: bool = False
             fates[one["claim_id"]] = "step 6: a model's text is in it" if is_laundered else "counts"
         else:
             fates[one["claim_id"]] = "step 5: agrees with a later one"
-    return fates

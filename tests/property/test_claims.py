@@ -118,6 +118,10 @@ def expected(document: dict[str, Any], claims: list[dict[str, Any]], laundered: 
         and (claim["document_id"] == document["document_id"] or claim["ingest_id"] == document["ingest_id"]
              or claim["source"] == document["source"])
     ]  # fmt: skip
+    if max((claim["rank"] for claim in about), default=0) == 2:  # a detector's word alone takes text out, and no more
+        without = expected(document, [claim for claim in about if claim["rank"] < 2], laundered)
+        if without[0] in ("synthetic", "mixed"):
+            return without
     best = max(((claim["rank"], SPECIFICITY[claim["subject_kind"]]) for claim in about), default=None)
     about = [claim for claim in about if (claim["rank"], SPECIFICITY[claim["subject_kind"]]) == best]
     ends = {author: max(c["stated_at"] for c in about if c["author"] == author) for author in

@@ -65,3 +65,17 @@ class Mute:
     """Nothing but a name."""
 
     name = "mute"
+
+
+class Wild(Fake):
+    """A detector whose calibration gives no probability."""
+
+    def __init__(self) -> None:
+        super().__init__(calibration=Calibration(float("nan"), 0))
+
+
+class Uncalibrated(Fake):
+    """A detector with something else for a calibration."""
+
+    def __init__(self) -> None:
+        super().__init__(calibration={"slope": 1})  # type: ignore[arg-type]

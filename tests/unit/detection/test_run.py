@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Sequence
 from importlib import metadata
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +18,12 @@ from provenance.detection.run import run_detector, stored_detector
 from provenance.errors import UnknownName
 from provenance.evidence.claims import StatedClaim, state_claims
 from provenance.evidence.settle import settle
+from provenance.evidence.statements import Statement, state
 from provenance.ids import uuid_array
 from provenance.records import Claim
 from provenance.store.store import Store, utc_now
-from tests.factories import count, dump, ingest, provenance, rows
+from tests.conftest import Maker
+from tests.factories import count, dump, ingest, prose, provenance, rows, violations
 from tests.unit.detection.speakers import Fake
 
 _HERE = "tests.unit.detection.speakers"
@@ -101,6 +105,53 @@ def test_a_claim_that_was_taken_back_is_not_made_again(store: Store) -> None:
     assert count(store, "evidence") == n
 
 
+_STEPS: dict[str, Callable[[Store], object]] = {
+    "detector": lambda store: run_detector(store, Fake(), plugin="p"),
+    "declared": lambda store: state(store, [Statement(kind="source", subject="crawl", origin="synthetic", model="gpt",
+                                                      generation=1, author="anna")]),
+    "copied": lambda store: ingest(store, [{"id": "copy", "text": _FLAGGED + " and more"}], source="books"),
+}  # fmt: skip
+_FLAGGED = prose(1, n_words=80) + " score 0.9"
+
+
+def _after(make_store: Maker, steps: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    store = make_store()
+    ingest(store, [{"id": "first", "text": _FLAGGED}], source="crawl", origin="unknown")
+    for step in steps:
+        _STEPS[step](store)
+    assert violations(store) == []
+    found = _resolved(store)
+    store.close()
+    return found
+
+
+def test_a_detector_never_makes_a_document_human(make_store: Maker) -> None:
+    for others in permutations(("declared", "copied")):
+        without = _after(make_store, others)
+        for place in range(3):
+            flagged = _after(make_store, (*others[:place], "detector", *others[place:]))
+            assert flagged["first"] == without["first"] == ("synthetic", 1, "gpt", 1)
+            assert flagged["copy"][0] in ("synthetic", without["copy"][0])
+
+
+class _Sorter(Fake):
+    """A detector that sorts its texts in place, and so gives scores in another order than it was asked in."""
+
+    def score(self, texts: Sequence[str]) -> np.ndarray:
+        own = {text: place for place, text in enumerate(texts)}
+        assert isinstance(texts, list)
+        texts.sort(reverse=True)
+        found = super().score(texts)
+        texts.clear()
+        return np.array([found[sorted(own, reverse=True).index(text)] for text in own])
+
+
+def test_a_detector_may_do_with_its_texts_what_it_likes(store: Store) -> None:
+    _fill(store)
+    report = run_detector(store, _Sorter(), plugin="p")
+    assert (report.n_scored, report.n_flagged, report.failures) == (30, 11, {})
+
+
 @pytest.mark.parametrize("size", [7, 1000])
 def test_failures_are_named_and_all_others_are_dealt_with(
     store: Store, size: int, monkeypatch: pytest.MonkeyPatch
@@ -154,6 +205,8 @@ def test_a_version_never_changes(store: Store) -> None:
         (f"{_HERE}:no_detector", "object is no detector"),
         (f"{_HERE}:Mute", "Mute has no version, threshold, calibration, score"),
         (f"{_HERE}:Endless", "its threshold is nan"),
+        (f"{_HERE}:Wild", r"its calibration gives \[nan\]"),
+        (f"{_HERE}:Uncalibrated", "its calibration fails: AttributeError"),
         (f"{_HERE}:_value", "missing 1 required positional argument"),
         (":", "no entry point"),
         (".x:y", "in full"),

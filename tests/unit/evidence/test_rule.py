@@ -52,6 +52,10 @@ def outcome(claims: list[dict[str, Any]], gone: set[int], *, is_laundered: bool)
     said = [claim for claim in said if claim["origin"] != "unknown" or claim["rank"] <= 1]
     if not said:
         return "unknown", None, None, 0, None
+    if max(claim["rank"] for claim in said) == 2:  # a detector is the best there is: does it change anything?
+        without = outcome([claim for claim in said if claim["rank"] < 2], set(), is_laundered=False)
+        if without[0] in ("synthetic", "mixed"):
+            return without
     best = max((claim["rank"], SPECIFICITY[claim["kind"]]) for claim in said)
     said = [claim for claim in said if (claim["rank"], SPECIFICITY[claim["kind"]]) == best]
     ends = {
