@@ -323,10 +323,9 @@ def arrow_batches(connection: Connection, statement: ClauseElement, *, size: int
     duckdb.Error
         If the database cannot compute it; SQLAlchemy has no part in it.
     """
-    connection.execute(text("SELECT 1"))  # SQLAlchemy opens its transaction with the first statement
+    raw = _driver_connection(connection)
     compiled: Any = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     values = [compiled.params[name] for name in compiled.positiontup] if compiled.positional else compiled.params
-    raw: Any = connection.connection.driver_connection
     reader = iter(raw.execute(str(compiled), values).to_arrow_reader(size))
     with ThreadPoolExecutor(1) as ahead:
         following = ahead.submit(next, reader, None)
@@ -341,8 +340,7 @@ def registered(connection: Connection, **tables: pa.Table) -> Iterator[Any]:
 
     For reading them once, in the order in which they are. To join them use `staged`.
     """
-    connection.execute(text("SELECT 1"))  # SQLAlchemy opens its transaction with the first statement
-    raw: Any = connection.connection.driver_connection
+    raw = _driver_connection(connection)
     for name, rows in tables.items():
         raw.register(name, rows)
     try:
@@ -362,6 +360,13 @@ def staged(connection: Connection, **tables: pa.Table) -> Iterator[Any]:
     # Not in a `finally`: after an error the transaction is rolled back, and the tables with it.
     for name in tables:
         raw.execute(f'DROP TABLE temp."{name}"')
+
+
+def _driver_connection(connection: Connection) -> Any:
+    """Return DuckDB's own connection, in SQLAlchemy's transaction."""
+    if not connection.in_transaction():
+        connection.execute(text("SELECT 1"))  # which opens it
+    return connection.connection.driver_connection
 
 
 def _write_settings(connection: Connection, dedup: DedupParameters) -> None:

@@ -13,7 +13,7 @@ import pytest
 from provenance.demo.corpus import read_corpus
 from provenance.demo.crawl import CrawlCounts, generated_crawl, planted_crawl, write_jsonl
 
-N_DOCUMENTS = 400
+N_DOCUMENTS = 250
 EXPERIMENT = """
 name: small
 corpus: source = 'annual-messages'

@@ -66,7 +66,7 @@ WEIGHTS = st.sampled_from(
 )
 
 
-@settings(max_examples=max(25, settings.default.max_examples // 2))
+@settings(max_examples=max(12, settings.default.max_examples // 2))
 @given(
     quotas,
     st.sampled_from(sorted(UNITS)),
