@@ -29,7 +29,7 @@ def test_ingest(job: Job) -> None:
     entered = 0
     for prelude in (limit(250_000), f"{limit(size + 600_000)}\n{EAGER}"):
         # In one process: the memory that processes share looks like a file to the limit, but not to a full disk.
-        answer = run(*job.arguments(store), "--jobs", 1, prelude=f"{SMALL_BATCHES}\n{prelude}")
+        answer = run(*job.arguments(store), prelude=f"{SMALL_BATCHES}\n{prelude}")
         assert answer.code == 1, answer.err
         assert answer.out == ""
         assert answer.err.count("\n") == 1, answer.err

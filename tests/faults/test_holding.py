@@ -138,9 +138,7 @@ def test_two_ingests_at_once(job: Job, tmp_path: Path) -> None:
     store = job.new_store()
     with (
         started("--wait", 60, *job.arguments(store), prelude=SMALL_BATCHES) as first,
-        started(
-            "--wait", 60, *job.arguments(store)[:-3], "more", "--origin", "unknown", prelude=SMALL_BATCHES
-        ) as second,
+        started("--wait", 60, *job.arguments(store, source="more"), prelude=SMALL_BATCHES) as second,
     ):
         errors = [process.communicate(timeout=200)[1] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), errors

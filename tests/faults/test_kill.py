@@ -56,7 +56,7 @@ def assert_whole_batches(path: Path) -> int:
 
 def finish(job: Job, store: Path) -> None:
     """The same command finishes the job, and the store equals one that was never disturbed."""
-    answer = run(*job.arguments(store), prelude=SMALL_BATCHES)
+    answer = run(*job.arguments(store, jobs=2), prelude=SMALL_BATCHES)
     assert answer.code == 0, answer.err
     with Store.open(store) as opened:
         assert violations(opened) == []
@@ -69,7 +69,7 @@ def test_random_instants(job: Job) -> None:
     store = job.new_store()
     entered = 0
     for _ in range(2):
-        with started(*job.arguments(store), prelude=SMALL_BATCHES) as process:
+        with started(*job.arguments(store, jobs=2), prelude=SMALL_BATCHES) as process:
             wait_for_growth(store, process, times=chance.randrange(1, 5))
             time.sleep(chance.random() * 0.05)
             process.send_signal(signal.SIGKILL)
@@ -111,13 +111,13 @@ PLACES = (
 def test_chosen_instants(job: Job) -> None:
     """In the middle of a transaction, just before and after its end; one process after the other, on one store.
 
-    Without worker processes, which take their time to start; the last run has them again.
+    Without worker processes; the last run has them.
     """
     store = job.new_store()
     entered = []
     for place, n, after in PLACES:
         prelude = f"{SMALL_BATCHES}\n{SUICIDE}\ndie({place!r}, {n}, {after})"
-        answer = run(*job.arguments(store), "--jobs", 1, prelude=prelude)
+        answer = run(*job.arguments(store), prelude=prelude)
         assert answer.code == -signal.SIGKILL, f"{place}: {answer.err}"
         entered.append(0 if place.endswith("::enter_run") else assert_whole_batches(store))
     assert entered == sorted(entered)
@@ -140,7 +140,7 @@ def test_during_init(tmp_path: Path, after: bool) -> None:
 def test_interrupted_from_the_keyboard(job: Job) -> None:
     store = job.new_store()
     place = ("provenance.ingest.pipeline::update_run", 5, True)
-    answer = run(*job.arguments(store), prelude=f"{SMALL_BATCHES}\n{SUICIDE}\ndie(*{place!r}, signal.SIGINT)")
+    answer = run(*job.arguments(store, jobs=2), prelude=f"{SMALL_BATCHES}\n{SUICIDE}\ndie(*{place!r}, signal.SIGINT)")
     assert answer.code == 130, answer.err
     assert "Traceback" not in answer.err, answer.err
     assert assert_whole_batches(store) > 0

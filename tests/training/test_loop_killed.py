@@ -53,7 +53,6 @@ MOMENTS = {
     "transformer": (
         "training.learners.checkpoints:CheckpointFolder.seal@before#3",  # a state half there
         "training.learners.checkpoints:CheckpointFolder.seal@after#3",
-        "training.work:write_json@before#1",
         "training.work:write_json@after#2",  # sampled, not evaluated
         "training.learners.checkpoints:CheckpointFolder.seal@after#2",  # in generation 1, which begins from 0's model
         "training.loop:finish_run@after#1",

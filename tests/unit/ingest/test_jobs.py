@@ -82,13 +82,13 @@ def parent_of(record: dict[str, Any] | bytes) -> str:
 
 def inputs(folder: Path) -> list[Path]:
     """Return files of several formats with records in common."""
-    texts = [prose(1000 + i, n_words=25) for i in range(40)]
+    texts = [prose(1000 + i, n_words=25) for i in range(30)]
     return [
-        write_lines(folder / "a.jsonl", lines(110, seed=1)),
-        write_lines(folder / "b.jsonl.gz", [*lines(60, seed=2), *lines(40, seed=1)]),
-        write_parquet(folder / "c.parquet", {"text": [*texts, None], "id": [str(i) for i in range(41)]}),
+        write_lines(folder / "a.jsonl", lines(80, seed=1)),
+        write_lines(folder / "b.jsonl.gz", [*lines(45, seed=2), *lines(30, seed=1)]),
+        write_parquet(folder / "c.parquet", {"text": [*texts, None], "id": [str(i) for i in range(31)]}),
         write_lines(folder / "d.jsonl", []),
-        write_lines(folder / "e.jsonl.zst", lines(30, seed=3)),
+        write_lines(folder / "e.jsonl.zst", lines(20, seed=3)),
     ]
 
 
