@@ -15,8 +15,8 @@ from provenance.store.store import Store
 
 # Stores are files and the first call compiles: neither is a fault of the example that happens to wait for it.
 _CALM = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)
-settings.register_profile("dev", deadline=None, max_examples=12, suppress_health_check=_CALM)
-settings.register_profile("ci", deadline=None, max_examples=12, suppress_health_check=_CALM, derandomize=True)
+settings.register_profile("dev", deadline=None, max_examples=10, suppress_health_check=_CALM)
+settings.register_profile("ci", deadline=None, max_examples=10, suppress_health_check=_CALM, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=1000, suppress_health_check=_CALM)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

@@ -64,7 +64,7 @@ def side(own, other, dimension, value):
     )
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(MIXES, MIXES)
 def test_counts_are_those_of_python_and_mirror_each_other(filled, one, two):
     store, numbers = filled
@@ -92,7 +92,7 @@ def test_counts_are_those_of_python_and_mirror_each_other(filled, one, two):
     assert found.is_empty == (one == two)
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(MIXES, MIXES)
 def test_every_stratum_is_kept_or_shrank_or_is_named_with_what_it_lost(filled, one, two):
     store, numbers = filled
