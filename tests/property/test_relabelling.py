@@ -123,7 +123,7 @@ def claimed(connection: Connection, document: str, label: Claim) -> pa.Table:
     return pa.table({"document_id": uuid_array([UUID(document).bytes])})
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(sets=drawn_sets, changes=relabellings)
 def test_relabelling(world: Store, sets: list[list[tuple[int, int]]], changes: list[tuple[int, Claim]]) -> None:
     ids = begin(world, sets)

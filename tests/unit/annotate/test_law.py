@@ -48,7 +48,7 @@ def filled(tmp_path_factory):
         yield store, {int(row["external_id"]): row["d"] for row in rows}, folder
 
 
-@settings(max_examples=max(20, settings.default.max_examples // 2))
+@settings(max_examples=max(12, settings.default.max_examples // 2))
 @given(st.lists(commands(), min_size=1, max_size=3), st.sampled_from(["document_id", "external_id"]))
 def test_annotations_are_a_dictionary(filled, given_commands, key):
     store, ids, folder = filled
