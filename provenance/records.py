@@ -15,7 +15,7 @@ MAX_GENERATION = 2**32 - 1
 
 #: Grades of evidence; the rank of a grade is its position.
 GRADES = ("none", "declared", "detector", "dated", "attested", "curated")
-RANK_DECLARED = GRADES.index("declared")
+RANK_DECLARED, RANK_DETECTOR, RANK_CURATED = (GRADES.index(grade) for grade in ("declared", "detector", "curated"))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typer
 
 from provenance.cli.app import Json, app, shared
 from provenance.cli.output import print_json, print_table, say, say_progress
+from provenance.visible import visible
 
 if TYPE_CHECKING:
     from provenance.dedup.browse import Cluster
@@ -146,7 +147,7 @@ def _print_cluster(cluster: Cluster, against: str | None, *, as_json: bool) -> N
 
 def _painted(kind: str, words: list[str]) -> str:
     """Return words in colour on a terminal, elsewhere in the brackets of wdiff."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(words))
+    text = visible(" ".join(words))
     if kind == "same":
         return text
     if sys.stdout.isatty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provenance.cli.output import cell, print_json, print_table
+from provenance.visible import one_line
 
 if TYPE_CHECKING:
     from provenance.ingest.preview import Preview
@@ -66,9 +67,4 @@ def _print_record(number: int, record: dict[str, Any]) -> None:
     values = {name: value for name, value in record.items() if name not in _LEFT_OUT and value is not None}
     width = max(map(len, values))
     for name, value in values.items():
-        print(f"  {name:<{width}}  {_in_one_line(shortened(cell(value)))}")
-
-
-def _in_one_line(text: str) -> str:
-    """Return a text without line ends and without what could steer a terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split()))
+        print(f"  {name:<{width}}  {one_line(shortened(cell(value)))}")

@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from provenance.curation.errors import DocumentGone, InvalidJudge, JudgedMeanwhile, NothingToUndo
-from provenance.curation.known import RANK_CURATED, Claims, claims_on, ids_of, judgements_in, particulars_in, present
+from provenance.curation.known import Claims, claims_on, ids_of, judgements_in, particulars_in, present
 from provenance.evidence.claims import StatedClaim, state_claims
 from provenance.evidence.grades import JUDGED
-from provenance.records import Claim
+from provenance.records import RANK_CURATED, Claim
 from provenance.store.store import Store, fetch, utc_now
 
 #: What a person can say, and the origin that it stands for.

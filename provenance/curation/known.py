@@ -11,10 +11,8 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from provenance.ids import uuid_array
-from provenance.records import GRADES
+from provenance.records import RANK_CURATED
 from provenance.store.store import fetch, staged
-
-RANK_CURATED = GRADES.index("curated")
 
 _PRESENT = "SELECT document_id::VARCHAR AS id FROM document SEMI JOIN chosen USING (document_id)"
 #: Claims about documents, about their ingests and their sources that were not taken back.

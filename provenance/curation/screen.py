@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from unicodedata import category
 
 from rich import box
 from rich.table import Table
@@ -12,23 +11,19 @@ from rich.text import Text
 
 from provenance.curation.queue import Queued
 from provenance.dedup.worddiff import Piece, shortened, word_diff
+from provenance.visible import JOINERS
+from provenance.visible import visible as plainly_visible
 
 #: Words of two texts that are compared, so that nobody waits for it, and words of the outcome that are shown at once.
 COMPARED_WORDS, _DIFF_WORDS = 4_000, 250
-#: Joiners of letters and of emoji, and soft hyphens: they print as nothing, and belong to ordinary text.
-_JOINERS = "\u200c\u200d\u00ad"
+#: Joiners and soft hyphens print as nothing, and belong to ordinary text.
+_ORDINARY = JOINERS + "\u00ad"
 _STYLES = {"same": "", "removed": "red strike", "added": "bold green"}
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    """Return a text without what a terminal would obey or hide; spaces of every kind are spaces."""
-    return "".join(c if c.isprintable() or c in keep else _shown(c) for c in text)
-
-
-def _shown(character: str) -> str:
-    if character in _JOINERS:
-        return character
-    return " " if category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+    """Return a text without what a terminal would obey or hide, as people write it."""
+    return plainly_visible(text, keep=_ORDINARY + keep)
 
 
 def part_of(text: str, start: int, *, most_characters: int, most_lines: int) -> str:

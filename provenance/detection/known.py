@@ -17,20 +17,19 @@ from sqlalchemy import Connection
 from provenance.detection.errors import TooFewKnown
 from provenance.evidence.resolve import resolved_of
 from provenance.ids import id_bytes, id_values
-from provenance.records import GRADES
+from provenance.records import RANK_DETECTOR
 from provenance.store.store import fetch
 
 #: Fewest texts of each kind that are worth a detector.
 FEWEST = 50
 
-_RANK_DETECTOR = GRADES.index("detector")
 
 #: Where a detector's word decided, or took part in a contradiction, the rule is applied again without it.
 _KNOWN = f"""
     WITH touched AS (
-        FROM document WHERE evidence_rank = {_RANK_DETECTOR} OR conflict = 'claims'
+        FROM document WHERE evidence_rank = {RANK_DETECTOR} OR conflict = 'claims'
     ),
-    evidence AS (FROM main.evidence WHERE rank <> {_RANK_DETECTOR}),
+    evidence AS (FROM main.evidence WHERE rank <> {RANK_DETECTOR}),
     labelled AS (
         SELECT document_id, origin, evidence_rank AS rank FROM document ANTI JOIN touched USING (document_id)
         UNION ALL

@@ -26,10 +26,8 @@ from provenance.evidence.claims import StatedClaim, state_claims
 from provenance.evidence.grades import DETECTED
 from provenance.evidence.settle import settle
 from provenance.ids import id_bytes, id_values, uuid_array
-from provenance.records import GRADES, Claim
+from provenance.records import RANK_DETECTOR, Claim
 from provenance.store.store import Store, fetch, staged, utc_now
-
-_RANK = GRADES.index("detector")
 
 _OUTSTANDING = """
     SELECT c.content_id::BLOB AS id, c.n_bytes
@@ -228,7 +226,7 @@ class _Run:
         state_claims(connection, self._claims(ids, rows["score"].to_numpy()), stated_at=utc_now())
         settle(connection, pa.table({"document_id": uuid_array([UUID(one).bytes for one in ids])}))
         human = [origin == "human" for origin in rows["origin"].to_pylist()]
-        kept = [rank > _RANK for rank in rows["evidence_rank"].to_pylist()]
+        kept = [rank > RANK_DETECTOR for rank in rows["evidence_rank"].to_pylist()]
         self.report.n_flagged += len(ids)
         self.report.n_human_flagged += sum(human)
         self.report.n_kept += sum(h and k for h, k in zip(human, kept, strict=True))
@@ -240,7 +238,7 @@ class _Run:
         return [
             StatedClaim(
                 "document", one, claim, DETECTED, note=f"score {score:.6g}, threshold {self._threshold:.6g}",
-                rank=_RANK, author=self._author, confidence=confidence,
+                rank=RANK_DETECTOR, author=self._author, confidence=confidence,
             )
             for one, score, confidence in zip(ids, scores.tolist(), sure, strict=True)
         ]  # fmt: skip

@@ -19,9 +19,7 @@ Resolved values are stored with the document; `provenance check` computes them a
 
 from __future__ import annotations
 
-from provenance.records import GRADES
-
-_RANK_DETECTOR = GRADES.index("detector")
+from provenance.records import RANK_DETECTOR
 
 #: Generation and ancestry as a document shows them: `origin` and the claimed `generation` of a row, and `m`, the row of
 #: its model or none. `mean_ancestry` and `human_ancestry` are those of `provenance.lineage.generations`.
@@ -89,8 +87,8 @@ _RESOLVED_OF = f"""
     ),
     chosen AS ({{documents}}),
     {_WON.format(prefix="", live="live", chosen="chosen").strip()},
-    flagged AS (SELECT document_id, source, ingest_id FROM outcome WHERE won.rank = {_RANK_DETECTOR}),
-    declared AS NOT MATERIALIZED (FROM live WHERE rank < {_RANK_DETECTOR}),
+    flagged AS (SELECT document_id, source, ingest_id FROM outcome WHERE won.rank = {RANK_DETECTOR}),
+    declared AS NOT MATERIALIZED (FROM live WHERE rank < {RANK_DETECTOR}),
     {_WON.format(prefix="declared_", live="declared", chosen="flagged").strip()},
     counting AS (
         SELECT o.document_id,

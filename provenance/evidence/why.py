@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from provenance.evidence.resolve import resolved_of
-from provenance.records import GRADES
+from provenance.records import GRADES, RANK_DETECTOR
 from provenance.store.lookup import find_id
 from provenance.store.store import Store, fetch
 
@@ -45,7 +45,6 @@ _MODEL = """
     WHERE name = :model
 """
 _SPECIFICITY = {"source": 1, "ingest": 2, "document": 3}
-_RANK_DETECTOR = GRADES.index("detector")
 
 
 #: The rule in short; `provenance.evidence.resolve` has it whole.
@@ -155,11 +154,11 @@ def explained(claims: Sequence[Mapping[str, Any]], *, is_laundered: bool = False
 
 def _needless(live: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the claims of detectors about what would be no text of people without them."""
-    if max((one["rank"] for one in live), default=0) != _RANK_DETECTOR:
+    if max((one["rank"] for one in live), default=0) != RANK_DETECTOR:
         return []
-    declared = [one for one in live if one["rank"] < _RANK_DETECTOR]
+    declared = [one for one in live if one["rank"] < RANK_DETECTOR]
     origins = {one["origin"] for one in _counting(declared)} - {"unknown"}
-    return [one for one in live if one["rank"] == _RANK_DETECTOR] if origins in ({"synthetic"}, {"mixed"}) else []
+    return [one for one in live if one["rank"] == RANK_DETECTOR] if origins in ({"synthetic"}, {"mixed"}) else []
 
 
 def _counting(live: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -140,18 +140,16 @@ _ORIGINALS = f"""
     WHERE j.ground = '{NO_GROUND}'
 """
 _QUOTE = f"""
-    UPDATE judged SET ground = '{QUOTED}' FROM quoting q
+    UPDATE judged SET ground = '{QUOTED}' FROM {{quoting}} q
     WHERE judged.content_id = q.content_id AND judged.synthetic_id = q.synthetic_id AND ground = '{NO_GROUND}'
+"""
+_IS_QUOTED_FROM_LOST = f"""
+    ground = '{QUOTED}' AND synthetic_id IN (SELECT synthetic_id FROM laundering WHERE {OF_LOST_ORIGINALS})
 """
 #: Likenesses (content_id, synthetic_id) that are quoted from an original that was taken down. What would show it is
 #: gone with its text, so that what was found stands, and holds for the same text from elsewhere.
 _QUOTED_FROM_LOST = f"""
-    SELECT d.content_id, l.synthetic_id FROM laundering l JOIN document d USING (document_id)
-    WHERE l.ground = '{QUOTED}' AND l.synthetic_id IN (SELECT synthetic_id FROM laundering WHERE {OF_LOST_ORIGINALS})
-"""
-_QUOTE_LOST = f"""
-    UPDATE judged SET ground = '{QUOTED}' FROM ({_QUOTED_FROM_LOST}) q
-    WHERE judged.content_id = q.content_id AND judged.synthetic_id = q.synthetic_id AND ground = '{NO_GROUND}'
+    SELECT content_id, synthetic_id FROM laundering JOIN document USING (document_id) WHERE {_IS_QUOTED_FROM_LOST}
 """
 _DELETE = (
     f"""DELETE FROM laundering WHERE document_id IN (SELECT document_id FROM concerned) AND NOT {OF_LOST_ORIGINALS}
@@ -162,8 +160,7 @@ _DELETE = (
 #: Takes out what a comparison of everything finds again.
 DELETE_ALL = f"""
     DELETE FROM laundering WHERE synthetic_id NOT IN (SELECT document_id FROM tombstone) AND NOT {OF_LOST_ORIGINALS}
-      AND NOT (ground = '{QUOTED}'
-               AND synthetic_id IN (SELECT synthetic_id FROM laundering WHERE {OF_LOST_ORIGINALS}))
+      AND NOT ({_IS_QUOTED_FROM_LOST})
 """
 _INSERT = f"""
     INSERT INTO laundering BY NAME
@@ -214,7 +211,7 @@ def judge(connection: Connection, hits: pa.Table, documents: pa.Table | None = N
         for statement in (_PROMPTS, _JUDGED):
             raw.execute(statement)
         _find_quotes(connection)
-        for statement in (_QUOTE_LOST, *_DELETE):
+        for statement in (_QUOTE.format(quoting=f"({_QUOTED_FROM_LOST})"), *_DELETE):
             raw.execute(statement)
         raw.execute(_INSERT, {"now": utc_now()})
         changed = fetch_ids(connection, _CHANGED)
@@ -260,4 +257,4 @@ def _find_quotes(connection: Connection) -> None:
         taken = pairs.take(pa.array(quoting))
         ids = {name: uuid_array(id_values(taken[name])) for name in ("content_id", "synthetic_id")}
         with staged(connection, quoting=pa.table(ids)):
-            raw.execute(_QUOTE)
+            raw.execute(_QUOTE.format(quoting="quoting"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection
 
@@ -24,7 +24,7 @@ Kind = Literal["document", "model", "set"]
 NodeKind = Literal["document", "model", "set", "group"]
 Direction = Literal["up", "down"]
 
-_KINDS: tuple[NodeKind, ...] = ("document", "model", "set", "group")
+_KINDS: tuple[NodeKind, ...] = get_args(NodeKind)
 #: Nodes that a walk finds at most, in each direction, unless told otherwise.
 LIMIT = 200
 

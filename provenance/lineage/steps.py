@@ -53,17 +53,21 @@ _HERE = """
                unnest($sources::VARCHAR[]) AS source, unnest($models::VARCHAR[]) AS model
     )
 """
+#: Direction -> columns of `parent`: of the document at which a step begins, and of that at which it ends.
+_ENDS = {"up": ("document_id", "parent_id"), "down": ("parent_id", "document_id")}
+_BESIDE = {
+    direction: f"""
+        SELECT p.here, p.relation, {LABELS}
+        FROM (SELECT h.key AS here, p.{to} AS document_id, p.relation FROM here h JOIN parent p ON p.{at} = h.name::UUID
+              QUALIFY row_number() OVER (PARTITION BY here ORDER BY p.{to}, p.relation) <= $most) p
+        JOIN document d USING (document_id) ORDER BY name, p.relation
+    """
+    for direction, (at, to) in _ENDS.items()
+}
 #: Direction -> queries from nodes of a kind (in `here`) to their neighbours, with `here` and `relation`.
 _STEPS: dict[str, tuple[tuple[str, str], ...]] = {
     "up": (
-        (
-            "document",
-            f"""SELECT p.here, p.relation, {LABELS}
-                FROM (SELECT h.key AS here, p.parent_id, p.relation FROM here h
-                      JOIN parent p ON p.document_id = h.name::UUID
-                      QUALIFY row_number() OVER (PARTITION BY here ORDER BY p.parent_id, p.relation) <= $most) p
-                JOIN document d ON d.document_id = p.parent_id ORDER BY name, p.relation""",
-        ),
+        ("document", _BESIDE["up"]),
         (
             "document",
             f"""SELECT h.key AS here, 'wrote' AS relation, {MODEL} FROM here h
@@ -82,14 +86,7 @@ _STEPS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "down": (
-        (
-            "document",
-            f"""SELECT p.here, p.relation, {LABELS}
-                FROM (SELECT h.key AS here, p.document_id, p.relation FROM here h
-                      JOIN parent p ON p.parent_id = h.name::UUID
-                      QUALIFY row_number() OVER (PARTITION BY here ORDER BY p.document_id, p.relation) <= $most) p
-                JOIN document d USING (document_id) ORDER BY name, p.relation""",
-        ),
+        ("document", _BESIDE["down"]),
         (
             "document",
             f"""SELECT DISTINCT h.key AS here, 'in' AS relation, {SET} FROM here h
@@ -123,7 +120,7 @@ _AHEAD = {
         )
         SELECT document_id::VARCHAR FROM reached
     """
-    for direction, at, to in (("up", "document_id", "parent_id"), ("down", "parent_id", "document_id"))
+    for direction, (at, to) in _ENDS.items()
 }
 #: Levels that are read ahead at most.
 _MOST = 1024

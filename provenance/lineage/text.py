@@ -7,11 +7,10 @@ from typing import Any
 
 from provenance.lineage.graph import Direction, Lineage, Node
 from provenance.svg import cut
+from provenance.visible import JOINERS, one_line
 
 #: Levels that are indented; deeper ones say how deep they are, or their lines would not fit.
 _INDENTED = 24
-#: They shape the letters around them in Persian, in scripts of India and in pictures, and steer nothing.
-_JOINERS = "\u200c\u200d"
 #: Letters in the widest line of a box.
 _WIDEST = 52
 _SHAPES = {"document": "note", "group": "folder", "set": "cylinder", "model": "box"}
@@ -71,9 +70,7 @@ def _told(node: Node) -> tuple[str, list[str]]:
 
 def visible(name: str) -> str:
     """Return a name in one line, with a sign for characters that steer a terminal or that a picture cannot hold."""
-    one_line = " ".join(name.split())
-    kept = (one if one.isprintable() or one in _JOINERS else "\N{REPLACEMENT CHARACTER}" for one in one_line)
-    return "".join(kept)
+    return one_line(name, keep=JOINERS)
 
 
 def origin(facts: dict[str, Any]) -> list[str]:

@@ -100,14 +100,16 @@ def choose(connection: Connection, selection: Selection) -> tuple[str, ...]:
         raw.execute("CREATE OR REPLACE TEMP TABLE chosen (document_id UUID)")
         for value in dict.fromkeys(selection.values):
             query, bound = _query(connection, selection.kind, value)
-            found = raw.execute(f"SELECT document_id FROM ({query}) LIMIT 1", {"value": bound}).fetchone()
-            raw.execute(f"INSERT INTO chosen {query} EXCEPT SELECT document_id FROM chosen", {"value": bound})
-            if found is None and selection.kind in _PERSONAL:
+            raw.execute(f"CREATE OR REPLACE TEMP TABLE matching AS {query}", {"value": bound})
+            has_any = raw.execute("SELECT 1 FROM matching LIMIT 1").fetchone() is not None
+            raw.execute("INSERT INTO chosen FROM matching ANTI JOIN chosen USING (document_id)")
+            if not has_any and selection.kind in _PERSONAL:
                 unmatched.append(value)
             elif selection.kind == "source":
                 _require_source(raw, value)
-            elif found is None:
+            elif not has_any:
                 raise unknown(connection, selection.kind, value)
+        raw.execute("DROP TABLE IF EXISTS temp.matching")
     return tuple(unmatched)
 
 
